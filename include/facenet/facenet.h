@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// facenet.h: everything. Photographs go in, names come out.
+#ifndef FACENET_H
+#define FACENET_H
+
+#include <facenet/align.h>
+#include <facenet/base.h>
+#include <facenet/decode.h>
+#include <facenet/detect.h>
+#include <facenet/embed.h>
+#include <facenet/image.h>
+#include <facenet/match.h>
+#include <facenet/model.h>
+#include <facenet/pipeline.h>
+#include <facenet/store.h>
+
+#endif

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// An opened model file: its net and what its metadata says. Inside the library, stages use this;
+// programs use <facenet/model.h>.
+//
+// Metadata keys (ONNX metadata_props), all text:
+//   facenet.format       "1"
+//   facenet.name         catalogue name
+//   facenet.role         detector | landmarks | embedder
+//   facenet.description  one line
+//   facenet.source       package@version:member sha256, one line per source file
+//   facenet.licence      "code: ...", "weights: ...", "data: ..." lines
+//   facenet.input        JSON {"width":112,"height":112,"color":"rgb","mean":[127.5,127.5,127.5],
+//                        "scale":128.0}: value = (pixel - mean) / scale
+//   facenet.template     alignment template of the crop (embedders)
+//   facenet.unit_length  "1": divide the output by its length
+//   facenet.canonical    the text whose SHA-256 is the fingerprint (see fingerprint.h)
+//   facenet.calibration  JSON (see <facenet/match.h>); optional
+#ifndef FN_MODEL_MODEL_H
+#define FN_MODEL_MODEL_H
+
+#include "nn/net.h"
+
+#include <facenet/model.h>
+
+typedef struct fn_input_spec {
+    int width, height; // default input size
+    int bgr;           // 1: blue, green, red
+    float mean[3];     // per channel in the order fed
+    float scale;
+} fn_input_spec;
+
+fn_net *fn_model_net(fn_model *model);
+const fn_input_spec *fn_model_input(const fn_model *model);
+
+#endif
