@@ -103,6 +103,10 @@ typedef struct fn_graph {
 
 int fn_graph_open(fn_graph **out);
 void fn_graph_free(fn_graph *graph);
+/// A copy that shares nothing with its source.
+int fn_graph_copy(fn_graph **out, const fn_graph *src);
+/// Frees what a node owns and zeroes it (the optimiser removes nodes).
+void fn_node_clear(fn_node *node);
 /// FN_OK or the first error (its message noted), after checking that the graph hangs together.
 int fn_graph_finish(fn_graph *graph);
 /// Makes an error stick, with its message: for importers.

@@ -22,6 +22,9 @@ typedef struct fn_net_options {
 int fn_net_open(fn_net **out, fn_graph *graph, const fn_net_options *options);
 void fn_net_free(fn_net *net);
 
+/// The graph as loaded, before any optimisation.
+const fn_graph *fn_net_graph(const fn_net *net);
+
 int fn_net_n_outputs(const fn_net *net);
 /// Shape of an output for one item of this input size (the leading dimension is 1).
 int fn_net_output_shape(fn_net *net, int height, int width, int index, fn_shape *out);
@@ -33,7 +36,7 @@ int fn_net_output_index(const fn_net *net, const char *name);
 /// those. Not from inside an OpenMP parallel region (FN_EINVAL).
 int fn_net_run(fn_net *net, const float *input, int batch, int height, int width, float *const *outputs);
 
-/// Multiply-adds of one item at this size; parameters (float constants) of the graph as loaded.
+/// Multiply-adds of one item at this size.
 int fn_net_cost(fn_net *net, int height, int width, int64_t *multiply_adds);
 
 #endif
