@@ -74,6 +74,10 @@ FN_API int fn_file_sha256(unsigned char sha256[32], const char *path, uint64_t m
 /// appears under its name only when it is complete. Errors: FN_EIO, FN_EINVAL.
 FN_API int fn_image_write(const fn_image *image, const char *path, int quality);
 
+/// The same as JPEG bytes in the caller's memory: *n_out of them in dst. Errors: FN_ELIMIT when they
+/// are more than `size` (*n_out says how many), FN_EINVAL.
+FN_API int fn_image_encode_jpeg(void *dst, size_t size, size_t *n_out, const fn_image *image, int quality);
+
 #ifdef __cplusplus
 }
 #endif

@@ -9,6 +9,7 @@
 #include <facenet/decode.h>
 #include <facenet/detect.h>
 #include <facenet/embed.h>
+#include <facenet/eval.h>
 #include <facenet/image.h>
 #include <facenet/match.h>
 #include <facenet/model.h>

@@ -5,7 +5,7 @@
 // ONNX file can be opened by path.
 //
 //     fn_model *model = NULL;
-//     if (fn_model_open(&model, "mobilefacenet-128", NULL) == FN_OK) {
+//     if (fn_model_open(&model, "mobilefacenet", NULL) == FN_OK) {
 //         float input[3 * 112 * 112], embedding[128];
 //         fn_model_run(model, input, 1, embedding);
 //     }

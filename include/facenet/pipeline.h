@@ -34,6 +34,9 @@ typedef struct fn_analyze_options {
     fn_decode_options decode;
     fn_detect_options detect;
     int keep_picture; // 1: the analysis keeps the decoded pixels, for drawing and crops
+    // decode.scale_denominator 0: chosen by detect.min_face, so that faces of that size keep 112 pixels of
+    // width; 1 without min_face or with keep_picture. Coordinates are always those of the upright
+    // full-size picture.
 } fn_analyze_options;
 #define FN_ANALYZE_OPTIONS_VERSION 1
 #define FN_ANALYZE_OPTIONS_INIT                                                                              \
@@ -82,9 +85,20 @@ FN_API int fn_recognizer_files(fn_recognizer *recognizer, const char *(*next)(vo
                                void *user, int jobs, const fn_analyze_options *options,
                                const fn_control *control);
 
-/// Walks a file or folder, recursively and in byte order of the names, hidden files and folders
-/// left out, and calls `visit` with each regular file. Links to folders are not followed. Stops
-/// when visit returns non-zero and returns that value.
+/// The files of a folder as a stream: recursive, in byte order of the names, hidden files and
+/// folders left out, links to folders not followed. Holds one folder's names per level, so memory
+/// does not grow with the number of files. One thread at a time.
+typedef struct fn_walker fn_walker;
+
+/// root: a folder, or a file (then that is all there is). FN_EIO: not there, unreadable, neither.
+FN_API int fn_walker_open(fn_walker **out, const char *root);
+/// *path is the next regular file, NULL at the end; valid until the next call. FN_EIO: a folder or
+/// link cannot be read, which fn_last_error() names; the next call goes on behind it.
+FN_API int fn_walker_next(fn_walker *walker, const char **path);
+FN_API void fn_walker_free(fn_walker *walker);
+
+/// The same with a callback. Stops when visit returns non-zero and returns that value. What cannot
+/// be read is passed over, and FN_EIO with the first such message comes back at the end.
 FN_API int fn_walk(const char *root, int (*visit)(void *user, const char *path), void *user);
 
 /// A label beside a box, for fn_annotate.

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// eval.h: how good is it, measured on folders of photographs of known people, one folder per person.
+//
+//     char *report = NULL;
+//     fn_eval_pairs(&report, recognizer, "lfw/pairs.txt", "lfw", NULL, NULL);
+//     puts(report);
+//     fn_string_free(report);
+//
+// Every protocol uses one face per photograph: the one whose box centre is nearest the picture's centre among
+// those whose box covers it. A photograph without such a face is a miss: it is counted, and embedded by a
+// central box (30..70 % of the width, 28..76 % of the height), so that nothing is ever dropped.
+// Reports are JSON texts in new memory (fn_string_free).
+#ifndef FACENET_EVAL_H
+#define FACENET_EVAL_H
+
+#include <facenet/pipeline.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct fn_eval_options {
+    int version;       // FN_EVAL_OPTIONS_VERSION
+    int jobs;          // threads; 0: one per processor
+    const char *cache; // file that keeps embeddings by content hash, fingerprint and pipeline id;
+                       // NULL: $XDG_CACHE_HOME/facenet/embeddings.db; "": none
+    uint64_t seed;     // of the split of fn_eval_identify
+    double fmr;        // of decisions in fn_eval_identify; 0: 1e-4
+} fn_eval_options;
+#define FN_EVAL_OPTIONS_VERSION 1
+#define FN_EVAL_OPTIONS_INIT                                                                                 \
+    { FN_EVAL_OPTIONS_VERSION, 0, NULL, 1, 0.0 }
+
+/// Verification on listed pairs, LFW's protocol (Huang et al. 2007, section III; unrestricted, labelled
+/// outside data): k folds of n same and n different pairs; the threshold of each fold is the best one of the
+/// others. pairs: LFW's pairs.txt. Keys: pairs, images, detector_misses, accuracy, accuracy_se, threshold,
+/// auc, eer, tar_at_far_1e-2, tar_at_far_1e-3, each rate with its counts and a 95 % interval (Wilson).
+/// TAR at FAR x uses the largest threshold with FAR <= x.
+FN_API int fn_eval_pairs(char **report, fn_recognizer *recognizer, const char *pairs, const char *root,
+                         const fn_eval_options *options, const fn_control *control);
+
+/// TAR at FAR 1e-3 .. 1e-6 over every pair of photographs under root.
+FN_API int fn_eval_all_pairs(char **report, fn_recognizer *recognizer, const char *root,
+                             const fn_eval_options *options, const fn_control *control);
+
+/// Open-set identification: one photograph of half of the people who have two is enrolled; their others and
+/// all strangers are probes; decisions at options->fmr. FNIR (a known person not named), FPIR (a stranger
+/// named), wrong names, and what gallery size x FMR predicts.
+FN_API int fn_eval_identify(char **report, fn_recognizer *recognizer, const char *root,
+                            const fn_eval_options *options, const fn_control *control);
+
+/// Measures what distances mean: the calibration JSON (match.h) of the recogniser's embedder over every pair
+/// of photographs under root. `data` names the photographs in the record.
+FN_API int fn_eval_calibrate(char **calibration, fn_recognizer *recognizer, const char *root,
+                             const char *data, const fn_eval_options *options, const fn_control *control);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
