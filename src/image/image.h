@@ -15,7 +15,8 @@ void fn_image_to_rgb(unsigned char *dst, const fn_image *src);
 
 /// Resizes the region (x, y, width, height; pixels, may reach outside: black there) of `src` to
 /// dst (dst_height, dst_width, 3) RGB. Half-pixel centres. Shrinking averages every covered pixel
-/// (separable triangle filter as wide as the shrink factor), enlarging is bilinear. FN_ENOMEM.
+/// (separable triangle filter as wide as the shrink factor), enlarging is bilinear. FN_ENOMEM; FN_EINVAL: an
+/// empty or absurdly distant region.
 int fn_image_resize(unsigned char *dst, int dst_width, int dst_height, const fn_image *src, double x,
                     double y, double width, double height);
 
@@ -24,6 +25,9 @@ int fn_image_resize(unsigned char *dst, int dst_width, int dst_height, const fn_
 /// shrinks by more than two, the picture is first halved by 2 x 2 means until it no longer does (the
 /// smallest needed region only); then bilinear; outside is black. FN_ENOMEM; FN_EINVAL: singular map.
 int fn_image_warp(unsigned char *dst, int dst_width, int dst_height, const fn_image *src, const double m[6]);
+
+/// The same without rounding to bytes: dst (dst_height, dst_width, 3) float in [0, 255].
+int fn_image_warp_float(float *dst, int dst_width, int dst_height, const fn_image *src, const double m[6]);
 
 /// Mirrors tight RGB pixels left to right in place.
 void fn_image_mirror(unsigned char *rgb, int width, int height);
