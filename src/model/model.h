@@ -30,6 +30,13 @@ typedef struct fn_input_spec {
     float scale;
 } fn_input_spec;
 
+/// Reads the value of facenet.input. FN_EFORMAT says what is wrong.
+int fn_input_spec_parse(fn_input_spec *out, const char *text);
+
+/// Where a model of this name lies: directory/name.onnx, NULL directory: the default one. New memory
+/// (fn_free), or NULL with the error noted.
+char *fn_model_path(const char *directory, const char *name);
+
 fn_net *fn_model_net(fn_model *model);
 const fn_input_spec *fn_model_input(const fn_model *model);
 

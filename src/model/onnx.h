@@ -18,10 +18,13 @@ int fn_metadata_set(fn_metadata *metadata, const char *key, const char *value);
 void fn_metadata_free(fn_metadata *metadata);
 
 /// Reads a model. The bytes are pre-scanned (nesting <= 64, sizes, counts) before protobuf-c sees
-/// them, and its memory is capped. FN_EFORMAT says where; FN_EUNSUPPORTED names the operator.
+/// them, and its memory is capped. The graph speaks operator set 13 whatever the file's. metadata is
+/// filled anew (fn_metadata_free) and empty after a failure. `name` begins the messages; NULL: none.
+/// FN_EFORMAT says where; FN_EUNSUPPORTED names the operator; FN_ELIMIT, FN_ENOMEM.
 int fn_onnx_read(fn_graph **out, fn_metadata *metadata, const void *bytes, size_t n_bytes, const char *name);
 
-/// Writes a graph and its metadata: new memory in *out (fn_free). The same graph gives the same bytes.
+/// Writes a graph and its metadata: new memory in *out (fn_free). The same graph gives the same
+/// bytes. FN_EINTERNAL: the graph has been optimised; FN_EINVAL: a name is not UTF-8; FN_ELIMIT, FN_ENOMEM.
 int fn_onnx_write(void **out, size_t *n_out, const fn_graph *graph, const fn_metadata *metadata);
 
 #endif
