@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// facenet eval: how good is it, on folders of photographs of known people.
+#include "cli.h"
+#include "output.h"
+#include "progress.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define DEFAULT_FMR 1e-4
+
+static const char *pairs_path, *data, *out_path, *cache;
+static int no_cache, seed = 1;
+static double fmr = DEFAULT_FMR;
+
+static const cli_option options[] = {
+    {"pairs", 0, "FILE", "pairs: the list, in the form of LFW's pairs.txt", CLI_TEXT, &pairs_path, 0, 0},
+    {"data", 0, "NAME", "calibrate: how the record calls these photographs", CLI_TEXT, &data, 0, 0},
+    {"out", 0, "FILE", "write the result into FILE instead of standard output", CLI_TEXT, &out_path, 0, 0},
+    {"seed", 0, "N", "identify: of the choice of who is enrolled [1]", CLI_COUNT, &seed, 0, 2147483647},
+    {"fmr", 0, "RATE", "identify: false-match rate of the decisions [1e-4]", CLI_REAL, &fmr, 1e-12, 0.5},
+    {"cache", 0, "FILE", "where vectors are kept [$XDG_CACHE_HOME/facenet/embeddings.db]", CLI_TEXT, &cache,
+     0, 0},
+    {"no-cache", 0, NULL, "compute every vector, keep none", CLI_FLAG, &no_cache, 0, 0},
+    {"detector", 0, "blazeface|ssd", "networks that find faces [blazeface]", CLI_CHOICE, &cli.detector, 0, 0},
+    {"jobs", 0, "N", "pictures worked on at once [one per processor]", CLI_COUNT, &cli.jobs, 1, 1024},
+    {"quiet", 'q', NULL, "only errors on stderr: no progress, no notes", CLI_FLAG, &cli.quiet, 0, 0},
+    {0},
+};
+
+static const cli_command command = {
+    .name = "eval",
+    .operands = "pairs --pairs FILE ROOT\nall-pairs ROOT\nidentify ROOT\ncalibrate ROOT --data NAME",
+    .about =
+        "Measures recognition on the folder ROOT with one folder of photographs per person, and prints\n"
+        "JSON. Each photograph counts with the face nearest its centre; where no face covers the centre\n"
+        "it is a miss, and its central part is taken, so that no photograph is dropped.\n"
+        "  pairs      LFW's protocol: are two photographs of one person? Accuracy by cross-validation\n"
+        "  all-pairs  the same over every pair under ROOT, at false-accept rates down to 1e-6\n"
+        "  identify   enrols one photograph of half of the people who have two; the others are probes\n"
+        "  calibrate  what distances mean: the calibration of the model, for its metadata",
+    .options = options,
+    .shared = CLI_SHARED_MODEL | CLI_SHARED_MODELS,
+    .min_operands = 2,
+    .max_operands = 2,
+};
+
+static int progress(void *user, uint64_t done, uint64_t total) {
+    uint64_t *known = user;
+    if (total && !*known) {
+        *known = total;
+        cli_progress_start(total);
+    }
+    cli_progress_show(done);
+    return 0;
+}
+
+static void tell(void *user, fn_log_level level, const char *message) {
+    (void)user;
+    if (level == FN_LOG_WARNING)
+        cli_note("%s", message);
+}
+
+static int measure(char **report, fn_recognizer *recognizer, const char *protocol, const char *root) {
+    fn_eval_options eval = FN_EVAL_OPTIONS_INIT;
+    fn_control control = FN_CONTROL_INIT;
+    uint64_t total = 0;
+    eval.jobs = cli.jobs;
+    eval.cache = no_cache ? "" : cache;
+    eval.seed = (uint64_t)seed;
+    eval.fmr = fmr;
+    control.user = &total;
+    control.progress = progress;
+    control.log = tell;
+    int rc = FN_OK;
+    if (strcmp(protocol, "pairs") == 0)
+        rc = fn_eval_pairs(report, recognizer, pairs_path, root, &eval, &control);
+    else if (strcmp(protocol, "all-pairs") == 0)
+        rc = fn_eval_all_pairs(report, recognizer, root, &eval, &control);
+    else if (strcmp(protocol, "identify") == 0)
+        rc = fn_eval_identify(report, recognizer, root, &eval, &control);
+    else
+        rc = fn_eval_calibrate(report, recognizer, root, data, &eval, &control);
+    cli_progress_clear();
+    if (rc == FN_ESTORE) { // of the cache, not of a gallery
+        cli_error("%s (or give --no-cache)", fn_last_error());
+        return CLI_INPUTS;
+    }
+    return rc < 0 ? cli_failure(rc) : CLI_DONE;
+}
+
+static int write_report(const char *report) {
+    if (!out_path) {
+        puts(report);
+        return CLI_DONE;
+    }
+    FILE *file = fopen(out_path, "we");
+    int failed = !file || fputs(report, file) == EOF || fputc('\n', file) == EOF;
+    if (file && fclose(file))
+        failed = 1;
+    if (!failed)
+        return CLI_DONE;
+    cli_error("%s: cannot be written: %s", out_path, strerror(errno));
+    return CLI_INPUTS;
+}
+
+int cmd_eval(int argc, char **argv) {
+    int n, end = cli_parse(&command, argc, argv, &n);
+    if (end >= 0)
+        return end;
+    const char *protocol = argv[1];
+    int is_pairs = strcmp(protocol, "pairs") == 0, is_calibrate = strcmp(protocol, "calibrate") == 0;
+    if (!is_pairs && !is_calibrate && strcmp(protocol, "all-pairs") && strcmp(protocol, "identify"))
+        return cli_usage_error(&command, "expected pairs, all-pairs, identify or calibrate, not \"%s\"",
+                               protocol);
+    if (is_pairs != (pairs_path != NULL))
+        return cli_usage_error(&command, "pairs and --pairs FILE go together");
+    if (is_calibrate != (data != NULL))
+        return cli_usage_error(&command, "calibrate and --data NAME go together");
+    if (cache && no_cache)
+        return cli_usage_error(&command, "--cache and --no-cache exclude each other");
+    fn_recognizer *recognizer;
+    char *report = NULL;
+    int code = cli_recognizer_open(&recognizer, 0);
+    if (code != CLI_DONE)
+        return code;
+    code = measure(&report, recognizer, protocol, argv[2]);
+    fn_recognizer_free(recognizer);
+    if (code == CLI_DONE)
+        code = write_report(report);
+    fn_string_free(report);
+    return code;
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The program facenet: a table of verbs.
+#include "cli.h"
+#include "output.h"
+
+#include <string.h>
+
+static const struct verb {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+} verbs[] = {
+    {"detect", cmd_detect, "find faces in photographs"},
+    {"align", cmd_align, "cut faces out, turned upright"},
+    {"embed", cmd_embed, "turn faces into vectors"},
+    {"compare", cmd_compare, "say how alike the faces of two or more photographs are"},
+    {"enroll", cmd_enroll, "remember people by their photographs"},
+    {"identify", cmd_identify, "name the people in photographs"},
+    {"people", cmd_people, "list, show, rename, merge and remove people"},
+    {"eval", cmd_eval, "measure recognition on photographs of known people"},
+    {"model", cmd_model, "fetch, check and import networks"},
+    {"version", cmd_version, "print the version"},
+};
+#define N_VERBS (sizeof verbs / sizeof *verbs)
+
+static const struct verb *find(const char *name) {
+    for (size_t i = 0; i < N_VERBS; i++)
+        if (strcmp(verbs[i].name, name) == 0)
+            return &verbs[i];
+    return NULL;
+}
+
+static void print_verbs(void) {
+    puts("usage: facenet VERB [OPTION...] [WORD...]\n\nPhotographs go in, names come out.\n");
+    for (size_t i = 0; i < N_VERBS; i++)
+        printf("  %-10s %s\n", verbs[i].name, verbs[i].help);
+    puts("\n\"facenet help VERB\" says more about one of them.\n\n"
+         "Exit codes: 0 done (an unknown face is done), 1 some inputs failed, 2 wrong usage,\n"
+         "3 a model is missing or unusable, 4 the gallery is missing or unusable.");
+}
+
+int main(int argc, char **argv) {
+    const char *name = argc > 1 ? argv[1] : "";
+    int wants_help = strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0;
+    if (wants_help && argc < 3) {
+        print_verbs();
+        return cli_finish(CLI_DONE);
+    }
+    if (strcmp(name, "--version") == 0)
+        name = "version";
+    if (wants_help)
+        name = argv[2];
+    const struct verb *verb = find(name);
+    if (!verb) {
+        cli_error(*name ? "there is no verb \"%s\" (see: facenet help)"
+                        : "expected a verb%s (see: facenet help)",
+                  name);
+        return CLI_USAGE;
+    }
+    char *help[] = {argv[0], "--help", NULL};
+    return cli_finish(wants_help ? verb->run(2, help) : verb->run(argc - 1, argv + 1));
+}

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Options: one table per verb gives parsing, errors and help. Options and operands may be mixed;
+// "--" ends the options.
+#include "cli.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+cli_settings cli;
+
+static const struct shared {
+    unsigned group;
+    cli_option option;
+} shared[] = {
+    {CLI_SHARED_GALLERY,
+     {"gallery", 0, "FILE", "gallery of people [$XDG_DATA_HOME/facenet/gallery.db]", CLI_TEXT, &cli.gallery,
+      0, 0}},
+    {CLI_SHARED_DRAW,
+     {"draw", 0, "DIR", "write a copy of each picture with its faces marked into DIR", CLI_TEXT, &cli.draw, 0,
+      0}},
+    {CLI_SHARED_MODEL,
+     {"model", 0, "NAME|FILE", "network that embeds faces [mobilefacenet]", CLI_TEXT, &cli.model, 0, 0}},
+    {CLI_SHARED_MODEL,
+     {"mirror", 0, NULL, "embed each face and its mirror image, take the mean", CLI_FLAG, &cli.mirror, 0, 0}},
+    {CLI_SHARED_MODELS,
+     {"models", 0, "DIR", "folder of the models [$XDG_DATA_HOME/facenet/models]", CLI_TEXT, &cli.models, 0,
+      0}},
+    {CLI_SHARED_DETECTOR,
+     {"detector", 0, "blazeface|ssd", "networks that find faces [blazeface]", CLI_CHOICE, &cli.detector, 0,
+      0}},
+    {CLI_SHARED_DETECTOR,
+     {"min-face", 0, "PX", "smallest face to look for, pixels of width [20 or 2 % of the short side]",
+      CLI_REAL, &cli.min_face, 1, 65535}},
+    {CLI_SHARED_DETECTOR,
+     {"min-score", 0, "SCORE", "leave out faces below this score [the detector's own]", CLI_REAL,
+      &cli.min_score, 0.01, 1}},
+    {CLI_SHARED_DETECTOR,
+     {"threads", 0, "N", "threads inside a network [1]", CLI_COUNT, &cli.threads, 1, 1024}},
+    {CLI_SHARED_INPUTS,
+     {"jobs", 0, "N", "pictures worked on at once [one per processor]", CLI_COUNT, &cli.jobs, 1, 1024}},
+    {CLI_SHARED_INPUTS,
+     {"max-bytes", 0, "SIZE", "refuse larger files; K, M, G may follow [256M]", CLI_SIZE, &cli.max_bytes, 0,
+      0}},
+    {CLI_SHARED_INPUTS,
+     {"max-pixels", 0, "SIZE", "refuse larger pictures [256M]", CLI_SIZE, &cli.max_pixels, 0, 0}},
+    {CLI_SHARED_INPUTS,
+     {"lenient", 0, NULL, "use what a truncated JPEG holds", CLI_FLAG, &cli.lenient, 0, 0}},
+    {CLI_SHARED_INPUTS,
+     {"files-from", 0, "FILE", "read more paths from FILE, one a line; - is standard input", CLI_TEXT,
+      &cli.files_from, 0, 0}},
+    {CLI_SHARED_INPUTS,
+     {"null", '0', NULL, "paths of --files-from end with a NUL byte", CLI_FLAG, &cli.nul, 0, 0}},
+    {CLI_SHARED_OUTPUT,
+     {"json", 0, NULL, "JSON lines instead of tab-separated fields", CLI_FLAG, &cli.json, 0, 0}},
+    {CLI_SHARED_OUTPUT,
+     {"quiet", 'q', NULL, "only errors on stderr: no progress, no notes", CLI_FLAG, &cli.quiet, 0, 0}},
+};
+#define N_SHARED (sizeof shared / sizeof *shared)
+
+// The options of a command, its own first: the index-th of them, or NULL behind the last.
+static const cli_option *option_at(const cli_command *command, size_t index) {
+    const cli_option *own = command->options;
+    for (; own && own->name; own++)
+        if (index-- == 0)
+            return own;
+    for (size_t i = 0; i < N_SHARED; i++)
+        if ((command->shared & shared[i].group) && index-- == 0)
+            return &shared[i].option;
+    return NULL;
+}
+
+int cli_usage_error(const cli_command *command, const char *format, ...) {
+    char text[2048];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    cli_error("%s: %s (see: facenet help %s)", command->name, text, command->name);
+    return CLI_USAGE;
+}
+
+static void print_help(const cli_command *command) {
+    const char *start = "usage: ";
+    for (const char *form = command->operands; form;) {
+        const char *end = strchr(form, '\n');
+        int n = end ? (int)(end - form) : (int)strlen(form);
+        printf("%sfacenet %s %s%.*s\n", start, command->name, option_at(command, 0) ? "[OPTION...] " : "", n,
+               form);
+        start = "       ";
+        form = end ? end + 1 : NULL;
+    }
+    printf("\n%s\n\n", command->about);
+    const cli_option *o;
+    for (size_t i = 0; (o = option_at(command, i)); i++) {
+        char left[64], letter[8] = "";
+        if (o->letter)
+            snprintf(letter, sizeof letter, "-%c, ", o->letter);
+        snprintf(left, sizeof left, "%s--%s%s%s", letter, o->name, o->argument ? " " : "",
+                 o->argument ? o->argument : "");
+        printf("  %-26s%s %s\n", left, strlen(left) > 26 ? "\n                            " : "", o->help);
+    }
+    printf("  %-26s %s\n", "--help", "print this");
+}
+
+static int is_word_of(const char *words, const char *text) {
+    size_t n = strlen(text);
+    for (const char *at = words; n && at; at = strchr(at, '|'), at = at ? at + 1 : NULL)
+        if (strncmp(at, text, n) == 0 && (at[n] == '|' || at[n] == 0))
+            return 1;
+    return 0;
+}
+
+static int parse_size(uint64_t *out, const char *text) {
+    char *end;
+    errno = 0;
+    unsigned long long value = strtoull(text, &end, 10);
+    if (!isdigit((unsigned char)text[0]) || errno || value == 0)
+        return 0;
+    int shift = *end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : 0;
+    if (end[shift ? 1 : 0] || value > (UINT64_MAX >> shift))
+        return 0;
+    *out = (uint64_t)value << shift;
+    return 1;
+}
+
+static int parse_number(double *out, const char *text, const cli_option *option) {
+    char *end;
+    *out = strtod(text, &end);
+    return end != text && *end == 0 && !isspace((unsigned char)text[0]) && isfinite(*out) &&
+           *out >= option->min && *out <= option->max;
+}
+
+// Stores the value, or says what was expected.
+static int set(const cli_command *command, const cli_option *option, const char *text) {
+    double number;
+    switch (option->kind) {
+    case CLI_FLAG:
+        *(int *)option->value = 1;
+        return -1;
+    case CLI_TEXT:
+        if (!*text)
+            return cli_usage_error(command, "--%s wants %s, not an empty word", option->name,
+                                   option->argument);
+        *(const char **)option->value = text;
+        return -1;
+    case CLI_CHOICE:
+        if (!is_word_of(option->argument, text))
+            return cli_usage_error(command, "--%s wants one of %s, not \"%s\"", option->name,
+                                   option->argument, text);
+        *(const char **)option->value = text;
+        return -1;
+    case CLI_SIZE:
+        if (!parse_size(option->value, text))
+            return cli_usage_error(command,
+                                   "--%s wants a whole number above 0, K, M or G may follow, not \"%s\"",
+                                   option->name, text);
+        return -1;
+    case CLI_COUNT:
+        if (!parse_number(&number, text, option) || number != floor(number))
+            return cli_usage_error(command, "--%s wants a whole number from %.0f to %.0f, not \"%s\"",
+                                   option->name, option->min, option->max, text);
+        *(int *)option->value = (int)number;
+        return -1;
+    case CLI_REAL:
+        if (!parse_number(&number, text, option))
+            return cli_usage_error(command, "--%s wants a number from %g to %g, not \"%s\"", option->name,
+                                   option->min, option->max, text);
+        *(double *)option->value = number;
+        return -1;
+    }
+    return CLI_USAGE;
+}
+
+static const cli_option *find_name(const cli_command *command, const char *name, size_t n) {
+    const cli_option *o;
+    for (size_t i = 0; (o = option_at(command, i)); i++)
+        if (strncmp(o->name, name, n) == 0 && o->name[n] == 0)
+            break;
+    return o;
+}
+
+static const cli_option *find_letter(const cli_command *command, char letter) {
+    const cli_option *o;
+    for (size_t i = 0; (o = option_at(command, i)); i++)
+        if (o->letter && o->letter == letter)
+            break;
+    return o;
+}
+
+// "--name", "--name=value" or "--name value"; *at moves past a value.
+static int parse_long(const cli_command *command, int argc, char **argv, int *at) {
+    const char *name = argv[*at] + 2;
+    const char *equals = strchr(name, '=');
+    size_t n = equals ? (size_t)(equals - name) : strlen(name);
+    const cli_option *option = find_name(command, name, n);
+    if (!option)
+        return cli_usage_error(command, "there is no option --%.*s", (int)n, name);
+    if (option->kind == CLI_FLAG && equals)
+        return cli_usage_error(command, "--%s takes no value", option->name);
+    const char *value = equals ? equals + 1 : NULL;
+    if (option->kind != CLI_FLAG && !value) {
+        if (*at + 1 >= argc)
+            return cli_usage_error(command, "--%s wants %s after it", option->name, option->argument);
+        value = argv[++*at];
+    }
+    return set(command, option, value);
+}
+
+// "-q", "-q0": letters are flags.
+static int parse_letters(const cli_command *command, const char *letters) {
+    for (; *letters; letters++) {
+        const cli_option *option = find_letter(command, *letters);
+        if (!option)
+            return cli_usage_error(command, "there is no option -%c", *letters);
+        set(command, option, NULL);
+    }
+    return -1;
+}
+
+int cli_parse(const cli_command *command, int argc, char **argv, int *n_operands) {
+    int n = 0, only_operands = 0;
+    for (int at = 1; at < argc; at++) {
+        const char *word = argv[at];
+        int end = -1;
+        if (only_operands || word[0] != '-' || word[1] == 0) {
+            argv[++n] = argv[at];
+        } else if (strcmp(word, "--") == 0) {
+            only_operands = 1;
+        } else if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+            print_help(command);
+            return CLI_DONE;
+        } else if (word[1] == '-') {
+            end = parse_long(command, argc, argv, &at);
+        } else {
+            end = parse_letters(command, word + 1);
+        }
+        if (end >= 0)
+            return end;
+    }
+    *n_operands = n;
+    if (cli.nul && !cli.files_from)
+        return cli_usage_error(command, "-0 goes with --files-from");
+    int needed = cli.files_from ? 0 : command->min_operands;
+    if (n < needed)
+        return cli_usage_error(command, "expected %.*s", (int)strcspn(command->operands, "\n"),
+                               command->operands);
+    if (command->max_operands >= 0 && n > command->max_operands)
+        return cli_usage_error(command, "\"%s\" is one word too many", argv[command->max_operands + 1]);
+    return -1;
+}

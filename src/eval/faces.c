@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One face and its vector for each photograph. Where no box covers the centre the landmarks are
+// sought in a central box instead, as the protocols of LFW demand that nothing is dropped. Vectors
+// are looked up by the file's SHA-256 first; what was computed is kept in the cache a few dozen at a
+// time, so that an interrupted evaluation goes on where it stopped.
+#include "eval/photos.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "store/cache.h"
+
+#include <facenet/pipeline.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { KEPT_AT_ONCE = 64 };
+
+int fn_eval_central_face(const fn_face *faces, size_t n, int width, int height) {
+    double cx = width / 2.0, cy = height / 2.0, nearest = 0;
+    int best = -1;
+    for (size_t i = 0; i < n; i++) {
+        const fn_box *box = &faces[i].box;
+        double x = (double)box->x, y = (double)box->y, w = (double)box->width, h = (double)box->height;
+        if (!(x <= cx && cx <= x + w && y <= cy && cy <= y + h))
+            continue;
+        double dx = x + w / 2 - cx, dy = y + h / 2 - cy, distance = dx * dx + dy * dy;
+        if (best < 0 || distance < nearest) {
+            best = (int)i;
+            nearest = distance;
+        }
+    }
+    return best;
+}
+
+typedef struct job {
+    fn_photos *photos;
+    fn_recognizer *recognizer;
+    const fn_control *control;
+    fn_cache *cache;
+    int needs_all;
+    size_t *todo; // photographs whose vector is not known
+    size_t n_todo, at_next, n_done;
+    fn_cache_entry entries[KEPT_AT_ONCE];
+    size_t n_entries;
+} job;
+
+static float *vector_of(job *j, size_t index) {
+    return j->photos->vectors + index * (size_t)j->photos->dimension;
+}
+
+/// The cache is a convenience: without it the work goes on.
+static void give_up_cache(job *j) {
+    fn_control_log(j->control, FN_LOG_WARNING, "%s; going on without a cache", fn_last_error());
+    fn_cache_free(j->cache);
+    j->cache = NULL;
+}
+
+static void keep_entries(job *j) {
+    if (j->cache && j->n_entries && fn_cache_put(j->cache, j->entries, j->n_entries) < 0)
+        give_up_cache(j);
+    j->n_entries = 0;
+}
+
+/// Embeds the central box of a picture: x 30..70 %, y 28..76 %.
+static int embed_central_box(job *j, const char *path, float *vector) {
+    fn_picture *picture = NULL;
+    int rc = fn_decode_file(&picture, path, NULL);
+    if (rc < 0)
+        return rc;
+    const fn_image *image = fn_picture_image(picture);
+    float width = (float)image->width, height = (float)image->height;
+    fn_face face = {.box = {0.30F * width, 0.28F * height, 0.40F * width, 0.48F * height}};
+    rc = fn_detector_landmarks(fn_recognizer_detector(j->recognizer), image, &face);
+    if (rc == FN_OK)
+        rc = fn_embedder_faces(fn_recognizer_embedder(j->recognizer), image, &face, 1, vector);
+    fn_picture_free(picture);
+    return rc < 0 ? fn_fail_prefix(rc, "%s: central box", path) : FN_OK;
+}
+
+static const char *next(void *user) {
+    job *j = user;
+    return j->at_next < j->n_todo ? j->photos->data[j->todo[j->at_next++]].path : NULL;
+}
+
+/// A photograph that cannot be used ends the work or leaves the list.
+static int unreadable(job *j, fn_photo *photo, int status, const char *message) {
+    if (status == FN_ENOMEM || j->needs_all)
+        return fn_fail(status, "%s", message);
+    fn_control_log(j->control, FN_LOG_WARNING, "%s: left out", message);
+    photo->failed = 1;
+    j->photos->n_unreadable++;
+    return FN_OK;
+}
+
+static int result(void *user, const char *path, fn_analysis *analysis, int *keep) {
+    job *j = user;
+    size_t index = j->todo[j->n_done++];
+    fn_photo *photo = &j->photos->data[index];
+    float *vector = vector_of(j, index);
+    char message[1024];
+    (void)keep;
+    if (analysis->status < 0)
+        return unreadable(j, photo, analysis->status, analysis->message);
+    int face = fn_eval_central_face(analysis->faces, analysis->n_faces, analysis->width, analysis->height);
+    if (face >= 0) {
+        memcpy(vector, analysis->embeddings + (size_t)face * (size_t)analysis->dimension,
+               (size_t)analysis->dimension * sizeof *vector);
+    } else {
+        photo->missed = 1;
+        int rc = embed_central_box(j, path, vector);
+        if (rc < 0) {
+            snprintf(message, sizeof message, "%s", fn_last_error());
+            return unreadable(j, photo, rc, message);
+        }
+    }
+    if (j->cache) {
+        fn_cache_entry *entry = &j->entries[j->n_entries++];
+        *entry = (fn_cache_entry){.missed = photo->missed, .n_faces = analysis->n_faces, .vector = vector};
+        memcpy(entry->sha256, photo->sha256, sizeof entry->sha256);
+        if (j->n_entries == KEPT_AT_ONCE)
+            keep_entries(j);
+    }
+    return FN_OK;
+}
+
+static int progress(void *user, uint64_t done, uint64_t total) {
+    job *j = user;
+    (void)total;
+    return j->control->progress(j->control->user, done, j->n_todo);
+}
+
+/// Runs the road over what is left to do. Progress counts these photographs only, so that the time
+/// left is right.
+static int analyse(job *j, int jobs) {
+    fn_control inner = FN_CONTROL_INIT;
+    if (j->control) {
+        inner = *j->control;
+        inner.user = j;
+        inner.progress = j->control->progress ? progress : NULL;
+        inner.log = NULL;
+    }
+    return j->n_todo ? fn_recognizer_files(j->recognizer, next, result, j, jobs, NULL, &inner) : FN_OK;
+}
+
+/// Finds out which photographs are known to the cache and which are left to do.
+static int look_up(job *j) {
+    fn_photos *photos = j->photos;
+    for (size_t i = 0; i < photos->n; i++) {
+        fn_photo *photo = &photos->data[i];
+        int found = 0;
+        int rc = fn_control_step(j->control, 0, 0);
+        if (rc < 0)
+            return rc;
+        // A file that cannot be read here cannot be read later either, and is told then.
+        if (j->cache && fn_file_sha256(photo->sha256, photo->path, 0) == FN_OK) {
+            fn_cache_entry entry = {.vector = vector_of(j, i)};
+            memcpy(entry.sha256, photo->sha256, sizeof entry.sha256);
+            if (fn_cache_get(j->cache, &entry, &found) < 0)
+                give_up_cache(j);
+            if (found)
+                photo->missed = entry.missed;
+        }
+        if (!found)
+            j->todo[j->n_todo++] = i;
+    }
+    return FN_OK;
+}
+
+/// Takes out what failed; counts the misses.
+static void compact(fn_photos *photos) {
+    size_t n = 0, row = (size_t)photos->dimension * sizeof *photos->vectors;
+    for (size_t i = 0; i < photos->n; i++) {
+        if (photos->data[i].failed) {
+            fn_free(photos->data[i].path);
+            continue;
+        }
+        photos->n_missed += photos->data[i].missed != 0;
+        photos->data[n] = photos->data[i];
+        memmove(photos->vectors + n * (size_t)photos->dimension, fn_photos_vector(photos, i), row);
+        n++;
+    }
+    photos->n = n;
+}
+
+int fn_photos_embed(fn_photos *photos, fn_recognizer *recognizer, const fn_eval_options *options,
+                    int needs_all, const fn_control *control) {
+    fn_embedder *embedder = fn_recognizer_embedder(recognizer);
+    if (!embedder)
+        return fn_fail(FN_EINVAL, "an evaluation needs a recognizer with an embedder");
+    job j = {.photos = photos, .recognizer = recognizer, .control = control, .needs_all = needs_all};
+    size_t n_floats;
+    photos->dimension = fn_embedder_dimension(embedder);
+    if (!fn_size_mul(&n_floats, photos->n, (size_t)photos->dimension))
+        return fn_fail_memory();
+    photos->vectors = fn_calloc(n_floats, sizeof *photos->vectors);
+    j.todo = fn_calloc(photos->n, sizeof *j.todo);
+    int rc = photos->vectors && j.todo ? FN_OK : fn_fail_memory();
+    if (rc == FN_OK && !(options->cache && !*options->cache))
+        rc = fn_cache_open(&j.cache, options->cache, fn_embedder_fingerprint(embedder),
+                           fn_recognizer_pipeline_id(recognizer), photos->dimension, control);
+    if (rc == FN_OK)
+        rc = look_up(&j);
+    if (rc == FN_OK)
+        rc = analyse(&j, options->jobs);
+    if (rc < 0 && j.n_entries) { // keep what is done, and the error of what is not
+        char message[1024];
+        snprintf(message, sizeof message, "%s", fn_last_error());
+        keep_entries(&j);
+        rc = fn_fail(rc, "%s", message);
+    }
+    keep_entries(&j);
+    fn_cache_free(j.cache);
+    fn_free(j.todo);
+    if (rc == FN_OK)
+        compact(photos);
+    if (rc == FN_OK && photos->n == 0)
+        rc = fn_fail(FN_EFORMAT, "none of %zu files could be read as a photograph", photos->n_unreadable);
+    return rc;
+}
