@@ -33,6 +33,8 @@ typedef struct fn_embedder fn_embedder; // immutable once open: any number of th
 FN_API int fn_embedder_open(fn_embedder **out, const fn_embedder_options *options);
 FN_API void fn_embedder_free(fn_embedder *embedder);
 
+/// The model's name as its file gives it. Valid until the embedder is freed.
+FN_API const char *fn_embedder_name(const fn_embedder *embedder);
 FN_API int fn_embedder_dimension(const fn_embedder *embedder);
 FN_API const fn_template *fn_embedder_template(const fn_embedder *embedder);
 /// 64 hex digits: two embeddings may be compared only when these are equal.

@@ -56,8 +56,9 @@ FN_API const char *fn_calibration_pipeline_id(const fn_calibration *calibration)
 /// number of different-person pairs counted, because less was not measured.
 FN_API double fn_calibration_fmr(const fn_calibration *calibration, float distance);
 FN_API double fn_calibration_fnmr(const fn_calibration *calibration, float distance);
-/// The largest measured distance whose FMR is <= fmr. Errors: FN_ELIMIT when fmr is below what the
-/// pairs can show.
+/// The largest distance among the rows whose FMR is <= fmr: exact for 1, 2 and 5 times a power of ten
+/// (those are rows), else at most a row too small. Errors: FN_ELIMIT when fmr is below what the pairs
+/// can show; FN_EINVAL outside 0..1.
 FN_API int fn_calibration_threshold(float *distance, const fn_calibration *calibration, double fmr);
 
 /// A set of vectors of one fingerprint, each belonging to a person, searched exactly.

@@ -22,7 +22,7 @@ extern "C" {
 
 typedef struct fn_gallery_options {
     int version;   // FN_GALLERY_OPTIONS_VERSION
-    int read_only; // 1: never written, must exist
+    int read_only; // 1: never written, must exist; a medium mounted read-only will do
     int busy_ms;   // how long to wait for another process; 0: 10,000
 } fn_gallery_options;
 #define FN_GALLERY_OPTIONS_VERSION 1
@@ -81,6 +81,7 @@ FN_API int fn_gallery_add_many(fn_gallery *gallery, const char *const *names, co
                                size_t n, int *status);
 
 /// Calls `visit` for each person by name order (bytes of the name); stops when it returns non-zero.
+/// A visitor may use and change the same gallery: no lock is held while it runs.
 FN_API int fn_gallery_people(fn_gallery *gallery, int (*visit)(void *user, const fn_person *person),
                              void *user);
 /// Calls `visit` for each face of a person (by name), oldest first.
@@ -94,7 +95,9 @@ FN_API int fn_gallery_name(fn_gallery *gallery, fn_id person, char *dst, size_t 
 FN_API int fn_gallery_rename(fn_gallery *gallery, const char *name, const char *new_name);
 /// Moves every face of `from` to `into`; `from` is gone afterwards.
 FN_API int fn_gallery_merge(fn_gallery *gallery, const char *from, const char *into);
-/// Removes a person and every trace: rows, names, vectors, crops, free pages, write-ahead log.
+/// Removes a person and every trace: rows, names, vectors, crops, free pages, write-ahead log, by
+/// writing the file anew (rename and merge too, for the old name). FN_ESTORE when another program is
+/// reading all the while: the person is gone, but old bytes remain until the next opening or removal.
 FN_API int fn_gallery_remove(fn_gallery *gallery, const char *name);
 
 FN_API int fn_gallery_count(fn_gallery *gallery, uint64_t *n_people, uint64_t *n_faces);

@@ -63,7 +63,8 @@ static int read_graph(fn_graph **out, fn_metadata *metadata, const unsigned char
                       const char *src, const char **importer) {
     if (fn_tflite_is(bytes, n)) {
         *importer = "tflite";
-        return fn_tflite_import(out, bytes, n, NULL);
+        int rc = fn_tflite_import(out, bytes, n, NULL);
+        return rc < 0 ? fn_fail_prefix(rc, "%s", src) : rc;
     }
     *importer = "onnx";
     int rc = fn_onnx_read(out, metadata, bytes, n, src);
@@ -99,17 +100,23 @@ int fn_model_import(const char *src, const char *dst, const fn_import_options *o
         .n_sources = 1,
         .tmpl = tmpl,
         .unit_length = options->unit_length != 0};
+    if (strchr(file, '\n') || !fn_utf8_valid(file, strlen(file)))
+        return fn_fail(FN_EINVAL,
+                       "the name of the model file must be one line of UTF-8: it is noted in the model");
     rc = fn_read_file(&bytes, &n, src, MAX_FILE);
     if (rc < 0)
         return rc;
     rc = read_graph(&graph, &metadata, bytes, n, src, &stamp.importer);
-    if (rc == FN_OK)
-        rc = input_size(&stamp.input, graph);
+    if (rc < 0)
+        goto out;
+    rc = input_size(&stamp.input, graph);
     if (rc == FN_OK && tmpl && (tmpl->width != stamp.input.width || tmpl->height != stamp.input.height))
         rc = fn_fail(FN_EMODEL, "the template %s cuts %d x %d pixels, the network takes %d x %d", tmpl->name,
                      tmpl->width, tmpl->height, stamp.input.width, stamp.input.height);
-    if (rc < 0)
+    if (rc < 0) {
+        rc = fn_fail_prefix(rc, "%s", src);
         goto out;
+    }
     const char *dot = strrchr(file, '.');
     name = options->name ? fn_strdup(options->name)
                          : fn_strndup(file, dot && dot > file ? (size_t)(dot - file) : strlen(file));
@@ -132,5 +139,5 @@ out:
     fn_graph_free(graph);
     fn_free(name);
     fn_free(bytes);
-    return rc < 0 ? fn_fail_prefix(rc, "%s", src) : rc;
+    return rc;
 }

