@@ -3,8 +3,8 @@
 // One network under a stopwatch, for a driver that alternates it with another runtime:
 //     bench_net MODEL.onnx BATCH THREADS
 // On each line "run N" from standard input it runs N times and prints the median milliseconds. "output FILE"
-// writes the outputs of the fixed input as float32. "peak" prints the multiply-adds per second of one core, in
-// billions, measured on registers. The input is sin(0.01 i) over the whole batch.
+// writes the outputs of the fixed input as float32. "peak" prints the multiply-adds per second of one core,
+// in billions, measured on registers. The input is sin(0.01 i) over the whole batch.
 #include <facenet/facenet.h>
 
 #include <math.h>
@@ -30,22 +30,22 @@ static int ascending(const void *a, const void *b) {
 #define FN_TARGET(isa) __attribute__((target(isa), noinline))
 typedef float wide512 __attribute__((vector_size(64)));
 typedef float wide256 __attribute__((vector_size(32)));
-#define DEFINE_PEAK(name, type, isa)                                                                           \
-    FN_TARGET(isa) static double name(long n) {                                                                \
-        type sum[CHAINS], a, b;                                                                                \
-        for (unsigned k = 0; k < sizeof a / sizeof(float); k++)                                                \
-            a[k] = 1.0000001F, b[k] = 1e-9F;                                                                   \
-        for (int c = 0; c < CHAINS; c++)                                                                       \
-            sum[c] = b;                                                                                        \
-        double start = now_ms();                                                                               \
-        for (long i = 0; i < n; i++) {                                                                         \
-            _Pragma("GCC unroll 12") for (int c = 0; c < CHAINS; c++) sum[c] = sum[c] * a + b;                 \
-        }                                                                                                      \
-        double ms = now_ms() - start;                                                                          \
-        volatile float keep = 0;                                                                               \
-        for (int c = 0; c < CHAINS; c++)                                                                       \
-            keep = keep + sum[c][0];                                                                           \
-        return (double)n * CHAINS * (double)(sizeof(type) / sizeof(float)) / ms / 1e6;                         \
+#define DEFINE_PEAK(name, type, isa)                                                                         \
+    FN_TARGET(isa) static double name(long n) {                                                              \
+        type sum[CHAINS], a, b;                                                                              \
+        for (unsigned k = 0; k < sizeof a / sizeof(float); k++)                                              \
+            a[k] = 1.0000001F, b[k] = 1e-9F;                                                                 \
+        for (int c = 0; c < CHAINS; c++)                                                                     \
+            sum[c] = b;                                                                                      \
+        double start = now_ms();                                                                             \
+        for (long i = 0; i < n; i++) {                                                                       \
+            _Pragma("GCC unroll 12") for (int c = 0; c < CHAINS; c++) sum[c] = sum[c] * a + b;               \
+        }                                                                                                    \
+        double ms = now_ms() - start;                                                                        \
+        volatile float keep = 0;                                                                             \
+        for (int c = 0; c < CHAINS; c++)                                                                     \
+            keep = keep + sum[c][0];                                                                         \
+        return (double)n * CHAINS * (double)(sizeof(type) / sizeof(float)) / ms / 1e6;                       \
     }
 DEFINE_PEAK(peak512, wide512, "avx512f")
 DEFINE_PEAK(peak256, wide256, "avx2,fma")
@@ -78,7 +78,8 @@ int main(int argc, char **argv) {
         fprintf(stderr, "%s\n", fn_last_error());
         return 3;
     }
-    size_t n_in = (size_t)batch * (size_t)info.input_channels * (size_t)info.input_height * (size_t)info.input_width;
+    size_t n_in =
+        (size_t)batch * (size_t)info.input_channels * (size_t)info.input_height * (size_t)info.input_width;
     size_t n_out = (size_t)batch * (size_t)info.output_size;
     float *input = malloc(n_in * sizeof *input), *output = malloc(n_out * sizeof *output);
     if (!input || !output)

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The passes of a search. The picture is shrunk step by step: the finest level from the picture, each
-// further level and at last the whole-picture inputs from the level before, so that a large
-// photograph is read once. The networks then go from coarse to fine. Tiles of a level are cut without
-// resampling. Native-size tiles give the best scores (the network sees a frame as it was trained on),
+// The passes of a search. The picture is shrunk step by step, each level from the one before and at
+// last the whole-picture inputs, so that a large photograph is read once; the networks then go from
+// coarse to fine. Native-size tiles give the best scores (the network sees a frame as it was trained on),
 // larger ones cost less; the finest level has three quarters of all pixels, so a frugal search looks
 // at it only where the pass before leaves a doubt.
 #include "detect/search.h"
@@ -47,24 +46,42 @@ void fn_blazeface_free(fn_blazeface *net) {
     *net = (fn_blazeface){0};
 }
 
-// A picture at some size. Only pixels made here are owned.
+// The picture at some size. Either its pixels were made (and are owned), or they are still to be
+// resampled from those of the picture, part by part.
 typedef struct level {
-    fn_image image;
-    unsigned char *pixels;   // owned, or NULL
+    int width, height;       // level pixels
     double scale_x, scale_y; // level pixels per picture pixel
+    fn_image image;          // where parts of the level are cut from
+    unsigned char *pixels;   // owned, or NULL
+    double step_x, step_y;   // pixels of `image` per level pixel
 } level;
 
-static int level_init(level *dst, const fn_image *src, double scale, const fn_image *picture) {
-    const int width = (int)fmax(1, ceil(picture->width * scale));
-    const int height = (int)fmax(1, ceil(picture->height * scale));
-    unsigned char *pixels = fn_alloc((size_t)width * (size_t)height * 3);
-    const fn_image from = *src; // which may lie in dst
-    *dst = (level){{pixels, width, height, (ptrdiff_t)width * 3, FN_PIXEL_RGB8},
-                   pixels,
-                   (double)width / picture->width,
-                   (double)height / picture->height};
-    return pixels ? fn_image_resize(pixels, width, height, &from, 0, 0, from.width, from.height)
-                  : fn_fail_memory();
+static level level_of(const fn_image *image, double scale) {
+    level lv = {.width = (int)fmax(1, ceil(image->width * scale)),
+                .height = (int)fmax(1, ceil(image->height * scale)),
+                .image = *image};
+    lv.scale_x = (double)lv.width / image->width;
+    lv.scale_y = (double)lv.height / image->height;
+    lv.step_x = 1 / lv.scale_x;
+    lv.step_y = 1 / lv.scale_y;
+    return lv;
+}
+
+// Makes the pixels of a level from those of `src`.
+static int level_make(level *lv, const fn_image *src) {
+    if (lv->width == src->width && lv->height == src->height) {
+        lv->image = *src;
+    } else {
+        lv->pixels = fn_alloc((size_t)lv->width * (size_t)lv->height * 3);
+        if (!lv->pixels)
+            return fn_fail_memory();
+        const int rc = fn_image_resize(lv->pixels, lv->width, lv->height, src, 0, 0, src->width, src->height);
+        if (rc < 0)
+            return rc;
+        lv->image = (fn_image){lv->pixels, lv->width, lv->height, (ptrdiff_t)lv->width * 3, FN_PIXEL_RGB8};
+    }
+    lv->step_x = lv->step_y = 1;
+    return FN_OK;
 }
 
 // A part of a level that is fed to a network, in level pixels, and the input size it is resized to.
@@ -108,7 +125,8 @@ static int run_tiles(fn_detections *dst, const fn_blazeface *net, const level *l
         const int count = n - first < batch ? n - first : batch;
         for (int i = 0; i < count && rc == FN_OK; i++) {
             const tile *t = &tiles[first + i];
-            rc = fn_image_resize(b.rgb, width, height, &lv->image, t->x, t->y, t->width, t->height);
+            rc = fn_image_resize(b.rgb, width, height, &lv->image, t->x * lv->step_x, t->y * lv->step_y,
+                                 t->width * lv->step_x, t->height * lv->step_y);
             fn_image_to_planes(b.input + (size_t)i * item, b.rgb, width, height, spec->bgr, spec->mean,
                                spec->scale);
         }
@@ -137,17 +155,13 @@ static int run_tiles(fn_detections *dst, const fn_blazeface *net, const level *l
 }
 
 static int run_whole(fn_detections *dst, const fn_blazeface *net, const level *lv, float min_score) {
-    const double width = lv->image.width, height = lv->image.height, side = fmax(width, height);
-    const tile whole = {(width - side) / 2, (height - side) / 2, side, side, {0, 0, 0, 0}};
+    const double side = fmax(lv->width, lv->height);
+    const tile whole = {(lv->width - side) / 2, (lv->height - side) / 2, side, side, {0, 0, 0, 0}};
     return run_tiles(dst, net, lv, &whole, 1, 1, net->spec->size, net->spec->size, 0, min_score);
 }
 
-static level level_of(const fn_image *image) {
-    return (level){.image = *image, .scale_x = 1, .scale_y = 1};
-}
-
 int fn_blazeface_whole(fn_detections *dst, const fn_blazeface *net, const fn_image *image, float min_score) {
-    const level picture = level_of(image);
+    const level picture = level_of(image, 1);
     return run_whole(dst, net, &picture, min_score);
 }
 
@@ -179,11 +193,11 @@ static int run_grid(fn_detections *dst, const fn_blazeface *net, const level *lv
 
 static int run_level(fn_detections *dst, const fn_blazeface *net, const level *lv, int thorough,
                      float min_score) {
-    fn_tiling across = fn_scales_tile(lv->image.width, net->spec->size);
-    fn_tiling down = fn_scales_tile(lv->image.height, net->spec->size);
+    fn_tiling across = fn_scales_tile(lv->width, net->spec->size);
+    fn_tiling down = fn_scales_tile(lv->height, net->spec->size);
     if (!thorough) {
-        across = fn_scales_tile_cheaply(lv->image.width);
-        down = fn_scales_tile_cheaply(lv->image.height);
+        across = fn_scales_tile_cheaply(lv->width);
+        down = fn_scales_tile_cheaply(lv->height);
     }
     return run_grid(dst, net, lv, &across, &down, NULL, min_score);
 }
@@ -202,8 +216,8 @@ static int covers(const fn_detections *list, double x, double y) {
 // the level before can judge needs no closer look.
 static int run_close_look(fn_detections *dst, const fn_blazeface *net, const level *lv,
                           const fn_detections *doubts, float min_score) {
-    const fn_tiling across = fn_scales_tile(lv->image.width, FN_CLOSE_LOOK_PX);
-    const fn_tiling down = fn_scales_tile(lv->image.height, FN_CLOSE_LOOK_PX);
+    const fn_tiling across = fn_scales_tile(lv->width, FN_CLOSE_LOOK_PX);
+    const fn_tiling down = fn_scales_tile(lv->height, FN_CLOSE_LOOK_PX);
     fn_detections known = {0};
     unsigned char *wanted = fn_calloc((size_t)across.n, (size_t)down.n);
     int rc = wanted ? FN_OK : fn_fail_memory();
@@ -246,7 +260,7 @@ static int keep_sure(fn_detections *dst, fn_detections *doubts, float min_score)
 static int run_near(fn_detections *sure, fn_detections *faint, const fn_blazeface *near, const level *lv,
                     float min_score) {
     fn_detections all = {0};
-    const double side = fmax(lv->image.width / lv->scale_x, lv->image.height / lv->scale_y);
+    const double side = fmax(lv->width / lv->scale_x, lv->height / lv->scale_y);
     int rc = run_whole(&all, near, lv, min_score);
     for (size_t i = 0; i < all.len && rc == FN_OK; i++) {
         const int exact = (double)all.data[i].box.width / side * near->spec->size >= SHORT_EXACT_PX;
@@ -291,13 +305,15 @@ int fn_blazeface_search(fn_detections *sure, fn_detections *faint, const fn_blaz
     const double finest = (thorough ? FN_THOROUGH_FACE_PX : FN_FRUGAL_FACE_PX) / (double)min_face;
     int rc = FN_OK;
     s.n = fn_scales_levels(scales, image->width, image->height, finest);
-    level current = level_of(image);
+    level last = level_of(image, 1); // the coarsest with pixels
     for (int i = 0; i < s.n && rc == FN_OK; i++) {
-        if (scales[i] < 1)
-            rc = level_init(&current, &current.image, scales[i], image);
-        s.levels[i] = current;
+        s.levels[i] = level_of(image, scales[i]);
+        if (i == 0 && !thorough)
+            continue; // few parts of it will be needed
+        rc = level_make(&s.levels[i], &last.image);
+        last = s.levels[i];
     }
-    s.levels[s.n] = current;
+    s.levels[s.n] = last;
     if (rc == FN_OK)
         rc = run_levels(sure, faint, &s);
     for (int i = 0; i < s.n; i++)

@@ -109,7 +109,7 @@ fn_interval fn_wilson(double p, uint64_t n) {
     double scale = 1 / (1 + Z95 * Z95 / count);
     double middle = scale * (p + Z95 * Z95 / (2 * count));
     double half = scale * Z95 * sqrt(p * (1 - p) / count + Z95 * Z95 / (4 * count * count));
-    return (fn_interval){fmax(0, middle - half), fmin(1, middle + half)};
+    return (fn_interval){p > 0 ? middle - half : 0, p < 1 ? middle + half : 1};
 }
 
 fn_interval fn_auc_interval(double auc, uint64_t n_same, uint64_t n_different) {

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "store/cache.h"
 #include "store/record.h"
 
 #include <stdio.h>
@@ -198,14 +199,43 @@ int fn_gallery_merge(fn_gallery *gallery, const char *from, const char *into) {
     return end_and_scrub(gallery, rc);
 }
 
+/// The files that a person's faces come from.
+typedef struct file_list {
+    unsigned char (*sha256)[32];
+    size_t n, capacity;
+} file_list;
+
+static int keep_file(void *user, int64_t place, const fn_face_record *record) {
+    file_list *files = user;
+    (void)place;
+    if (files->n == files->capacity) {
+        size_t capacity = files->capacity ? 2 * files->capacity : 16;
+        unsigned char(*grown)[32] = fn_realloc(files->sha256, capacity, sizeof *grown);
+        if (!grown)
+            return fn_fail_memory();
+        files->sha256 = grown;
+        files->capacity = capacity;
+    }
+    memcpy(files->sha256[files->n++], record->file_sha256, sizeof files->sha256[0]);
+    return 0;
+}
+
+/// The cache of embeddings goes first: when it cannot be cleared nothing is removed, and the gallery
+/// still knows which files to clear at the next attempt.
 int fn_gallery_remove(fn_gallery *gallery, const char *name) {
     fn_id id;
+    file_list files = {0};
     int rc = fn_gallery_begin(gallery, 1);
     if (rc != FN_OK)
         return rc;
     rc = find_person(gallery, name, &id);
     if (rc == FN_OK)
+        rc = gallery->store->ops->faces(gallery->store, id, 0, SIZE_MAX, keep_file, &files);
+    if (rc == FN_OK && files.n && (rc = fn_cache_forget(NULL, files.sha256, files.n)) != FN_OK)
+        rc = fn_fail_prefix(rc, "nobody was removed");
+    if (rc == FN_OK)
         rc = gallery->store->ops->person_remove(gallery->store, id);
+    fn_free(files.sha256);
     return end_and_scrub(gallery, rc);
 }
 
