@@ -49,17 +49,21 @@ static float *vector_of(job *j, size_t index) {
     return j->photos->vectors + index * (size_t)j->photos->dimension;
 }
 
-/// The cache is a convenience: without it the work goes on.
-static void give_up_cache(job *j) {
+/// The cache is a convenience: when it fails the work goes on without it.
+static int cache_failed(job *j, int rc) {
+    if (rc == FN_ENOMEM)
+        return rc;
     fn_control_log(j->control, FN_LOG_WARNING, "%s; going on without a cache", fn_last_error());
     fn_cache_free(j->cache);
     j->cache = NULL;
+    return FN_OK;
 }
 
-static void keep_entries(job *j) {
-    if (j->cache && j->n_entries && fn_cache_put(j->cache, j->entries, j->n_entries) < 0)
-        give_up_cache(j);
+static int keep_entries(job *j) {
+    size_t n = j->n_entries;
     j->n_entries = 0;
+    int rc = j->cache && n ? fn_cache_put(j->cache, j->entries, n) : FN_OK;
+    return rc < 0 ? cache_failed(j, rc) : FN_OK;
 }
 
 /// Embeds the central box of a picture: x 30..70 %, y 28..76 %.
@@ -114,12 +118,12 @@ static int result(void *user, const char *path, fn_analysis *analysis, int *keep
             return unreadable(j, photo, rc, message);
         }
     }
-    if (j->cache) {
+    if (j->cache && photo->hashed) {
         fn_cache_entry *entry = &j->entries[j->n_entries++];
         *entry = (fn_cache_entry){.missed = photo->missed, .n_faces = analysis->n_faces, .vector = vector};
         memcpy(entry->sha256, photo->sha256, sizeof entry->sha256);
         if (j->n_entries == KEPT_AT_ONCE)
-            keep_entries(j);
+            return keep_entries(j);
     }
     return FN_OK;
 }
@@ -143,24 +147,32 @@ static int analyse(job *j, int jobs) {
     return j->n_todo ? fn_recognizer_files(j->recognizer, next, result, j, jobs, NULL, &inner) : FN_OK;
 }
 
-/// Finds out which photographs are known to the cache and which are left to do.
-static int look_up(job *j) {
-    fn_photos *photos = j->photos;
-    for (size_t i = 0; i < photos->n; i++) {
-        fn_photo *photo = &photos->data[i];
-        int found = 0;
+/// 1 when the cache has the photograph's vector, 0 when not, or an error.
+static int look_up(job *j, size_t index) {
+    fn_photo *photo = &j->photos->data[index];
+    fn_cache_entry entry = {.vector = vector_of(j, index)};
+    int found = 0;
+    if (!j->cache)
+        return 0;
+    int rc = fn_file_sha256(photo->sha256, photo->path, 0);
+    if (rc < 0) // what cannot be read here cannot be read later either, and is told then
+        return rc == FN_ENOMEM ? rc : 0;
+    photo->hashed = 1;
+    memcpy(entry.sha256, photo->sha256, sizeof entry.sha256);
+    rc = fn_cache_get(j->cache, &entry, &found);
+    if (rc < 0)
+        return cache_failed(j, rc);
+    photo->missed = found && entry.missed;
+    return found;
+}
+
+/// Finds out which photographs are left to do.
+static int find_todo(job *j) {
+    for (size_t i = 0; i < j->photos->n; i++) {
         int rc = fn_control_step(j->control, 0, 0);
-        if (rc < 0)
-            return rc;
-        // A file that cannot be read here cannot be read later either, and is told then.
-        if (j->cache && fn_file_sha256(photo->sha256, photo->path, 0) == FN_OK) {
-            fn_cache_entry entry = {.vector = vector_of(j, i)};
-            memcpy(entry.sha256, photo->sha256, sizeof entry.sha256);
-            if (fn_cache_get(j->cache, &entry, &found) < 0)
-                give_up_cache(j);
-            if (found)
-                photo->missed = entry.missed;
-        }
+        int found = rc < 0 ? rc : look_up(j, i);
+        if (found < 0)
+            return found;
         if (!found)
             j->todo[j->n_todo++] = i;
     }
@@ -200,7 +212,7 @@ int fn_photos_embed(fn_photos *photos, fn_recognizer *recognizer, const fn_eval_
         rc = fn_cache_open(&j.cache, options->cache, fn_embedder_fingerprint(embedder),
                            fn_recognizer_pipeline_id(recognizer), photos->dimension, control);
     if (rc == FN_OK)
-        rc = look_up(&j);
+        rc = find_todo(&j);
     if (rc == FN_OK)
         rc = analyse(&j, options->jobs);
     if (rc < 0 && j.n_entries) { // keep what is done, and the error of what is not
@@ -209,7 +221,8 @@ int fn_photos_embed(fn_photos *photos, fn_recognizer *recognizer, const fn_eval_
         keep_entries(&j);
         rc = fn_fail(rc, "%s", message);
     }
-    keep_entries(&j);
+    if (rc == FN_OK)
+        rc = keep_entries(&j);
     fn_cache_free(j.cache);
     fn_free(j.todo);
     if (rc == FN_OK)

@@ -9,7 +9,8 @@
 typedef struct fn_photo {
     char *path;
     size_t person;            // 0..n_people-1
-    unsigned char sha256[32]; // of the file; zero without a cache
+    unsigned char sha256[32]; // of the file
+    int hashed;               // sha256 is known; without a cache it is not sought
     int missed;               // no box over the centre: the vector is the central box's
     int failed;               // it could not be read: there is no vector
 } fn_photo;
