@@ -52,6 +52,9 @@ typedef struct cli_command {
 /// on, or the exit code to end with (after --help or a mistake).
 int cli_parse(const cli_command *command, int argc, char **argv, int *n_operands);
 
+/// The index-th option of a command, its own before the shared ones; NULL behind the last.
+const cli_option *cli_option_at(const cli_command *command, size_t index);
+
 /// A mistake in how the command was called: one line on stderr, CLI_USAGE.
 int cli_usage_error(const cli_command *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -74,6 +77,14 @@ typedef struct cli_settings {
     uint64_t max_bytes, max_pixels;
 } cli_settings;
 extern cli_settings cli;
+
+// ---- man pages (man.c) -----------------------------------------------------------------------
+
+#define CLI_HELP_MAN "--help=man"
+
+/// The source of facenet-VERB(1) or of facenet(1) on stdout, from the tables that help shows.
+void cli_man_verb(const cli_command *command);
+void cli_man_program(void);
 
 // ---- messages (output.c) ---------------------------------------------------------------------
 
@@ -147,6 +158,8 @@ int cli_face_parse(cli_face *face, const char *text, int allow_all);
 
 /// Chooses one face of a picture. 1 and *index, or 0 and why not in `why`.
 int cli_face_choose(size_t *index, const fn_analysis *analysis, cli_face face, char *why, size_t size);
+/// For fn_analyze_options.wanted: only the face that cli_face_choose would take; user is a cli_face.
+int cli_face_wanted(void *user, const fn_analysis *found, size_t face);
 
 /// 0 for the words that stand for decisions ("unknown", "ambiguous"): nobody is called so.
 int cli_name_is_free(const char *name);
@@ -168,6 +181,14 @@ int cli_make_folder(const char *path);
 int cli_draw(const char *path, const fn_analysis *analysis, const fn_label *labels);
 
 // ---- verbs (cmd_<verb>.c): argv[0] is the verb, the return is the exit code ---------------------
+
+typedef struct cli_verb {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help; // one line
+} cli_verb;
+extern const cli_verb cli_verbs[]; // in the order of the help; a NULL name ends them (main.c)
+extern const char cli_exit_codes[];
 
 int cmd_align(int argc, char **argv);
 int cmd_compare(int argc, char **argv);

@@ -167,6 +167,8 @@ int cmd_compare(int argc, char **argv) {
     if (code != CLI_DONE)
         return code;
     fn_analyze_options analyze = cli_analyze_options();
+    analyze.wanted = cli_face_wanted;
+    analyze.user = &j.face;
     code = cli_run_operands(recognizer, argv + 1, n, &analyze, handle, &j);
     const fn_calibration *calibration = fn_embedder_calibration(fn_recognizer_embedder(recognizer));
     if (j.n == 2)

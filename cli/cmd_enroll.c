@@ -202,6 +202,8 @@ static int run_folder(job *j, char *root, const fn_analyze_options *analyze) {
 
 static int run(job *j, char **operands, int n) {
     fn_analyze_options analyze = cli_analyze_options();
+    analyze.wanted = cli_face_wanted;
+    analyze.user = &j->face;
     analyze.keep_picture = keep_crops;
     if (name)
         return cli_run_operands(j->recognizer, operands, n, &analyze, handle, j);

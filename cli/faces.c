@@ -69,6 +69,14 @@ int cli_face_choose(size_t *index, const fn_analysis *analysis, cli_face face, c
     return 1;
 }
 
+int cli_face_wanted(void *user, const fn_analysis *found, size_t face) {
+    const cli_face *choice = user;
+    char why[8];
+    size_t chosen;
+    return choice->choice == CLI_FACE_ALL ||
+           (cli_face_choose(&chosen, found, *choice, why, sizeof why) && chosen == face);
+}
+
 int cli_name_is_free(const char *name) {
     return strcmp(name, fn_decision_name(FN_DECISION_UNKNOWN)) != 0 &&
            strcmp(name, fn_decision_name(FN_DECISION_AMBIGUOUS)) != 0;

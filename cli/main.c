@@ -6,11 +6,7 @@
 
 #include <string.h>
 
-static const struct verb {
-    const char *name;
-    int (*run)(int argc, char **argv);
-    const char *help;
-} verbs[] = {
+const cli_verb cli_verbs[] = {
     {"detect", cmd_detect, "find faces in photographs"},
     {"align", cmd_align, "cut faces out, turned upright"},
     {"embed", cmd_embed, "turn faces into vectors"},
@@ -21,23 +17,24 @@ static const struct verb {
     {"eval", cmd_eval, "measure recognition on photographs of known people"},
     {"model", cmd_model, "fetch, check and import networks"},
     {"version", cmd_version, "print the version"},
+    {0},
 };
-#define N_VERBS (sizeof verbs / sizeof *verbs)
 
-static const struct verb *find(const char *name) {
-    for (size_t i = 0; i < N_VERBS; i++)
-        if (strcmp(verbs[i].name, name) == 0)
-            return &verbs[i];
+const char cli_exit_codes[] = "0 done (an unknown face is done), 1 some inputs failed, 2 wrong usage,\n"
+                              "3 a model is missing or unusable, 4 the gallery is missing or unusable.";
+
+static const cli_verb *find(const char *name) {
+    for (const cli_verb *verb = cli_verbs; verb->name; verb++)
+        if (strcmp(verb->name, name) == 0)
+            return verb;
     return NULL;
 }
 
 static void print_verbs(void) {
     puts("usage: facenet VERB [OPTION...] [WORD...]\n\nPhotographs go in, names come out.\n");
-    for (size_t i = 0; i < N_VERBS; i++)
-        printf("  %-10s %s\n", verbs[i].name, verbs[i].help);
-    puts("\n\"facenet help VERB\" says more about one of them.\n\n"
-         "Exit codes: 0 done (an unknown face is done), 1 some inputs failed, 2 wrong usage,\n"
-         "3 a model is missing or unusable, 4 the gallery is missing or unusable.");
+    for (const cli_verb *verb = cli_verbs; verb->name; verb++)
+        printf("  %-10s %s\n", verb->name, verb->help);
+    printf("\n\"facenet help VERB\" says more about one of them.\n\nExit codes: %s\n", cli_exit_codes);
 }
 
 int main(int argc, char **argv) {
@@ -47,11 +44,15 @@ int main(int argc, char **argv) {
         print_verbs();
         return cli_finish(CLI_DONE);
     }
+    if (strcmp(name, CLI_HELP_MAN) == 0) {
+        cli_man_program();
+        return cli_finish(CLI_DONE);
+    }
     if (strcmp(name, "--version") == 0)
         name = "version";
     if (wants_help)
         name = argv[2];
-    const struct verb *verb = find(name);
+    const cli_verb *verb = find(name);
     if (!verb) {
         cli_error(*name ? "there is no verb \"%s\" (see: facenet help)"
                         : "expected a verb%s (see: facenet help)",

@@ -62,8 +62,7 @@ static const struct shared {
 };
 #define N_SHARED (sizeof shared / sizeof *shared)
 
-// The options of a command, its own first: the index-th of them, or NULL behind the last.
-static const cli_option *option_at(const cli_command *command, size_t index) {
+const cli_option *cli_option_at(const cli_command *command, size_t index) {
     const cli_option *own = command->options;
     for (; own && own->name; own++)
         if (index-- == 0)
@@ -89,14 +88,14 @@ static void print_help(const cli_command *command) {
     for (const char *form = command->operands; form;) {
         const char *end = strchr(form, '\n');
         int n = end ? (int)(end - form) : (int)strlen(form);
-        printf("%sfacenet %s %s%.*s\n", start, command->name, option_at(command, 0) ? "[OPTION...] " : "", n,
-               form);
+        printf("%sfacenet %s %s%.*s\n", start, command->name, cli_option_at(command, 0) ? "[OPTION...] " : "",
+               n, form);
         start = "       ";
         form = end ? end + 1 : NULL;
     }
     printf("\n%s\n\n", command->about);
     const cli_option *o;
-    for (size_t i = 0; (o = option_at(command, i)); i++) {
+    for (size_t i = 0; (o = cli_option_at(command, i)); i++) {
         char left[64], letter[8] = "";
         if (o->letter)
             snprintf(letter, sizeof letter, "-%c, ", o->letter);
@@ -178,7 +177,7 @@ static int set(const cli_command *command, const cli_option *option, const char 
 
 static const cli_option *find_name(const cli_command *command, const char *name, size_t n) {
     const cli_option *o;
-    for (size_t i = 0; (o = option_at(command, i)); i++)
+    for (size_t i = 0; (o = cli_option_at(command, i)); i++)
         if (strncmp(o->name, name, n) == 0 && o->name[n] == 0)
             break;
     return o;
@@ -186,7 +185,7 @@ static const cli_option *find_name(const cli_command *command, const char *name,
 
 static const cli_option *find_letter(const cli_command *command, char letter) {
     const cli_option *o;
-    for (size_t i = 0; (o = option_at(command, i)); i++)
+    for (size_t i = 0; (o = cli_option_at(command, i)); i++)
         if (o->letter && o->letter == letter)
             break;
     return o;
@@ -233,6 +232,9 @@ int cli_parse(const cli_command *command, int argc, char **argv, int *n_operands
             only_operands = 1;
         } else if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
             print_help(command);
+            return CLI_DONE;
+        } else if (strcmp(word, CLI_HELP_MAN) == 0) {
+            cli_man_verb(command);
             return CLI_DONE;
         } else if (word[1] == '-') {
             end = parse_long(command, argc, argv, &at);

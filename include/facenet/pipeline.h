@@ -29,18 +29,24 @@ typedef struct fn_recognizer_options {
 #define FN_RECOGNIZER_OPTIONS_INIT                                                                           \
     { FN_RECOGNIZER_OPTIONS_VERSION, FN_DETECTOR_OPTIONS_INIT, FN_EMBEDDER_OPTIONS_INIT, 0 }
 
+struct fn_analysis;
+
 typedef struct fn_analyze_options {
     int version; // FN_ANALYZE_OPTIONS_VERSION
     fn_decode_options decode;
     fn_detect_options detect;
     int keep_picture; // 1: the analysis keeps the decoded pixels, for drawing and crops
+    // Which of the faces found are worth embedding, asked once per face before any is embedded, possibly on
+    // a worker thread; the others get zeros. NULL: all.
+    int (*wanted)(void *user, const struct fn_analysis *found, size_t face);
+    void *user; // handed to wanted
     // decode.scale_denominator 0: chosen by detect.min_face, so that faces of that size keep 112 pixels of
     // width; 1 without min_face or with keep_picture. Coordinates are always those of the upright
     // full-size picture.
 } fn_analyze_options;
 #define FN_ANALYZE_OPTIONS_VERSION 1
 #define FN_ANALYZE_OPTIONS_INIT                                                                              \
-    { FN_ANALYZE_OPTIONS_VERSION, FN_DECODE_OPTIONS_INIT, FN_DETECT_OPTIONS_INIT, 0 }
+    { FN_ANALYZE_OPTIONS_VERSION, FN_DECODE_OPTIONS_INIT, FN_DETECT_OPTIONS_INIT, 0, NULL, NULL }
 
 typedef struct fn_recognizer fn_recognizer; // immutable once open: any number of threads may run it
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// face-api's crops in its own arithmetic. Rectangles are rounded down, so they are computed in
-// double; the resize is in float, as TensorFlow's resize_bilinear without half-pixel centres.
+// Other people's crops in their own arithmetic. face-api's rectangles are rounded down, so they are
+// computed in double; its resize is in float, as TensorFlow's resize_bilinear without half-pixel
+// centres.
 #include "align/compat.h"
 
 #include "image/layout.h"
@@ -87,4 +88,24 @@ void fn_compat_planes(float *dst, int size, const fn_image *image, fn_compat_rec
                 *dst++ = (above + (below - above) * down - mean[c]) / scale;
             }
         }
+}
+
+void fn_compat_warp(float *dst, int size, const fn_image *image, const double m[6], const float mean[3],
+                    float scale) {
+    const double det = m[0] * m[4] - m[1] * m[3];
+    square s = {.image = image, .crop = {0, 0, image->width, image->height}};
+    s.layout = fn_pixel_layout(image->format);
+    for (int c = 0; c < 3; c++)
+        for (int v = 0; v < size; v++)
+            for (int u = 0; u < size; u++) {
+                const double du = u - m[2], dv = v - m[5];
+                const double x = fmin(fmax((m[4] * du - m[1] * dv) / det, -2), image->width + 1.0);
+                const double y = fmin(fmax((m[0] * dv - m[3] * du) / det, -2), image->height + 1.0);
+                const int x0 = (int)floor(x), y0 = (int)floor(y);
+                const float right = (float)(x - x0), down = (float)(y - y0);
+                const float a = value_at(&s, x0, y0, c), b = value_at(&s, x0 + 1, y0, c);
+                const float d = value_at(&s, x0, y0 + 1, c), e = value_at(&s, x0 + 1, y0 + 1, c);
+                const float above = a + (b - a) * right, below = d + (e - d) * right;
+                *dst++ = (above + (below - above) * down - mean[c]) / scale;
+            }
 }

@@ -24,4 +24,10 @@ fn_compat_rect fn_compat_chip(const fn_point landmarks[FN_N_LANDMARKS], int crop
 void fn_compat_planes(float *dst, int size, const fn_image *image, fn_compat_rect crop, int centred,
                       const float mean[3], float scale);
 
+/// Samples the picture through the map m (picture -> dst, pixel centres at integers on both sides),
+/// bilinear and black outside, to dst (3, size, size) as above: dlib's way, in which the rotated
+/// chips of the goldens were made. m must be invertible.
+void fn_compat_warp(float *dst, int size, const fn_image *image, const double m[6], const float mean[3],
+                    float scale);
+
 #endif

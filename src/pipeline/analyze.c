@@ -67,11 +67,32 @@ static void scale_face(fn_face *face, float sx, float sy) {
         scale_point(&face->landmarks[i], sx, sy);
 }
 
+// Embeds the faces that are wanted, in runs of neighbours.
+static int embed_faces(fn_analysis_owner *analysis, fn_embedder *embedder, const fn_image *image,
+                       const fn_analyze_options *options) {
+    size_t n = analysis->seen.n_faces, dimension = (size_t)fn_embedder_dimension(embedder), n_floats;
+    int rc = FN_OK;
+    if (!fn_size_mul(&n_floats, n, dimension) ||
+        !(analysis->embeddings = fn_calloc(n_floats, sizeof *analysis->embeddings)))
+        return fn_fail_memory();
+    for (size_t first = 0, end; first < n && rc == FN_OK; first = end + 1) {
+        for (end = first; end < n; end++)
+            if (options->wanted && !options->wanted(options->user, &analysis->seen, end))
+                break;
+        if (end > first)
+            rc = fn_embedder_faces(embedder, image, analysis->faces + first, end - first,
+                                   analysis->embeddings + first * dimension);
+    }
+    analysis->seen.embeddings = analysis->embeddings;
+    analysis->seen.dimension = (int)dimension;
+    return rc;
+}
+
 // Detection and embedding. The faces stay in the coordinates of `image`.
 static int fill_faces(fn_analysis_owner *analysis, fn_recognizer *recognizer, const fn_image *image,
-                      const fn_detect_options *options) {
+                      const fn_detect_options *detect, const fn_analyze_options *options) {
     fn_faces *found = NULL;
-    int rc = fn_detector_run(recognizer->detector, image, options, &found);
+    int rc = fn_detector_run(recognizer->detector, image, detect, &found);
     if (rc < 0)
         return rc;
     size_t n = fn_faces_len(found);
@@ -86,20 +107,9 @@ static int fill_faces(fn_analysis_owner *analysis, fn_recognizer *recognizer, co
         analysis->faces[i] = *fn_faces_get(found, i);
     fn_faces_free(found);
 
-    if (recognizer->embedder) {
-        size_t dimension = (size_t)fn_embedder_dimension(recognizer->embedder), n_floats;
-        if (!fn_size_mul(&n_floats, n, dimension) ||
-            !(analysis->embeddings = fn_calloc(n_floats, sizeof *analysis->embeddings)))
-            return fn_fail_memory();
-        if (n && (rc = fn_embedder_faces(recognizer->embedder, image, analysis->faces, n,
-                                         analysis->embeddings)) < 0)
-            return rc;
-        analysis->seen.dimension = (int)dimension;
-    }
     analysis->seen.n_faces = n;
     analysis->seen.faces = analysis->faces;
-    analysis->seen.embeddings = analysis->embeddings;
-    return FN_OK;
+    return recognizer->embedder ? embed_faces(analysis, recognizer->embedder, image, options) : FN_OK;
 }
 
 static int fill_picture(fn_analysis_owner *analysis, fn_recognizer *recognizer,
@@ -110,7 +120,7 @@ static int fill_picture(fn_analysis_owner *analysis, fn_recognizer *recognizer,
     int shrunk = info->scale_denominator > 1;
     if (shrunk)
         detect.min_face /= (float)info->scale_denominator;
-    int rc = fill_faces(analysis, recognizer, image, &detect);
+    int rc = fill_faces(analysis, recognizer, image, &detect, options);
     if (rc < 0)
         return rc;
     analysis->seen.info = *info;
@@ -207,6 +217,6 @@ int fn_recognizer_image(fn_recognizer *recognizer, const fn_image *image, const 
         return rc;
     rc = fn_image_check(image);
     if (rc == FN_OK)
-        rc = fill_faces(analysis, recognizer, image, &options->detect);
+        rc = fill_faces(analysis, recognizer, image, &options->detect, options);
     return finish(out, analysis, rc);
 }

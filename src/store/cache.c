@@ -27,7 +27,7 @@
 #define TEXT_OF_(x) #x
 #define TEXT_OF(x) TEXT_OF_(x)
 
-enum { BUSY_MS = 10000, MAX_VALUE_BYTES = 1 << 20 };
+enum { BUSY_MS = 5000, MAX_VALUE_BYTES = 1 << 20 };
 
 struct fn_cache {
     sqlite3 *db;
@@ -88,8 +88,21 @@ static int scrub(fn_cache *c) {
     return code == SQLITE_OK ? exec(c, "UPDATE scrub SET pending = 0") : code;
 }
 
+/// SQLITE_CORRUPT when any page is damaged. A cache of ten thousand files takes milliseconds.
+static int check_pages(fn_cache *c) {
+    sqlite3_stmt *st = NULL;
+    int code = sqlite3_prepare_v2(c->db, "PRAGMA quick_check(1)", -1, &st, NULL);
+    if (code == SQLITE_OK && (code = sqlite3_step(st)) == SQLITE_ROW) {
+        const char *said = (const char *)sqlite3_column_text(st, 0);
+        code = said && strcmp(said, "ok") == 0 ? SQLITE_OK : SQLITE_CORRUPT;
+    }
+    sqlite3_finalize(st);
+    return code;
+}
+
 static int create_tables(fn_cache *c) {
-    int code = exec(c, "CREATE TABLE embeddings("
+    int code = exec(c, "BEGIN IMMEDIATE;"
+                       "CREATE TABLE embeddings("
                        "  file_sha256 BLOB NOT NULL CHECK(length(file_sha256) = 32),"
                        "  fingerprint TEXT NOT NULL,"
                        "  pipeline_id TEXT NOT NULL,"
@@ -100,7 +113,7 @@ static int create_tables(fn_cache *c) {
                        "CREATE TABLE scrub(pending INTEGER NOT NULL);"
                        "INSERT INTO scrub VALUES(0);"
                        "PRAGMA user_version = " TEXT_OF(VERSION));
-    return code == SQLITE_OK ? exec(c, "PRAGMA application_id = " TEXT_OF(APPLICATION_ID)) : code;
+    return code == SQLITE_OK ? exec(c, "PRAGMA application_id = " TEXT_OF(APPLICATION_ID) "; COMMIT") : code;
 }
 
 /// Opens the tables of a healthy cache or makes them in an empty file. SQLITE_NOTADB and
@@ -136,13 +149,15 @@ static int open_tables(fn_cache *c) {
         return OTHER_PROGRAM;
     if (application == APPLICATION_ID && version != VERSION)
         return OTHER_VERSION;
-    code = exec(c, "PRAGMA journal_mode = WAL; BEGIN IMMEDIATE");
+    code = check_pages(c);
+    if (code != SQLITE_OK)
+        return code;
+    code = exec(c, "PRAGMA journal_mode = WAL");
     if (code == SQLITE_OK && application != APPLICATION_ID)
         code = create_tables(c);
-    if (code == SQLITE_OK)
-        code = exec(c, "COMMIT");
-    if (code == SQLITE_OK)
-        code = scrub(c);
+    if (code != SQLITE_OK)
+        return code;
+    code = scrub(c);
     return code == SQLITE_BUSY ? SQLITE_OK : code; // somebody reads: the next opening scrubs
 }
 
@@ -250,22 +265,43 @@ static int open_or_renew(fn_cache *c, int is_default, const fn_control *control)
     return rc;
 }
 
-static int lock_folder(const char *path) {
+/// *fd is to be closed; -1 where the file system has no locks for folders.
+static int lock_folder(int *fd, const char *path) {
     const char *slash = strrchr(path, '/');
     char *folder = slash ? fn_strndup(path, (size_t)(slash - path) + 1) : fn_strdup(".");
-    int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (!folder)
+        return fn_fail_memory();
+    *fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     fn_free(folder);
-    while (fd >= 0 && flock(fd, LOCK_EX) && errno == EINTR)
+    while (*fd >= 0 && flock(*fd, LOCK_EX) && errno == EINTR)
         ;
-    return fd;
+    return FN_OK;
 }
 
-static char *default_path(int create) {
-    char *folder = fn_path_cache(NULL), *path = NULL;
-    if (folder && (!create || fn_mkdirs(folder, 0700) == FN_OK))
-        path = fn_path_join(folder, "embeddings.db");
+static int names_a_folder(const char *variable) {
+    const char *value = getenv(variable);
+    return value && *value == '/';
+}
+
+static int has_default_path(void) {
+    return names_a_folder("XDG_CACHE_HOME") || names_a_folder("HOME");
+}
+
+static int default_path(char **out, int create) {
+    char *folder = fn_path_cache(NULL);
+    *out = NULL;
+    if (!folder)
+        return has_default_path() ? FN_ENOMEM : FN_EIO; // fn_path_cache has noted why
+    int rc = create ? fn_mkdirs(folder, 0700) : FN_OK;
+    if (rc == FN_OK && !(*out = fn_path_join(folder, "embeddings.db")))
+        rc = FN_ENOMEM;
     fn_free(folder);
-    return path;
+    return rc;
+}
+
+static int copy_path(char **out, const char *path) {
+    *out = fn_strdup(path);
+    return *out ? FN_OK : fn_fail_memory();
 }
 
 static int open_cache(fn_cache **out, const char *path, int dimension, const fn_control *control) {
@@ -274,18 +310,16 @@ static int open_cache(fn_cache **out, const char *path, int dimension, const fn_
         return fn_fail_memory();
     c->dimension = dimension;
     c->bytes = fn_alloc((size_t)dimension * 4);
-    c->path = path ? fn_strdup(path) : default_path(1);
-    int rc = FN_OK;
-    if (!c->bytes || (path && !c->path))
-        rc = fn_fail_memory();
-    else if (!c->path)
-        rc = FN_EIO; // default_path has noted why
-    if (rc == FN_OK) {
-        int fd = lock_folder(c->path);
+    int rc = c->bytes ? FN_OK : fn_fail_memory();
+    if (rc == FN_OK)
+        rc = path ? copy_path(&c->path, path) : default_path(&c->path, 1);
+    int fd = -1;
+    if (rc == FN_OK)
+        rc = lock_folder(&fd, c->path);
+    if (rc == FN_OK)
         rc = open_or_renew(c, !path, control);
-        if (fd >= 0)
-            close(fd);
-    }
+    if (fd >= 0)
+        close(fd);
     if (rc < 0)
         fn_cache_free(c);
     else
@@ -417,24 +451,20 @@ static int forget(fn_cache *c, const unsigned char (*sha256)[32], size_t n) {
     return rc;
 }
 
-static int names_a_folder(const char *variable) {
-    const char *value = getenv(variable);
-    return value && *value == '/';
-}
-
 int fn_cache_forget(const char *path, const unsigned char (*sha256)[32], size_t n) {
     struct stat st;
     fn_cache *cache;
-    if (!path && !names_a_folder("XDG_CACHE_HOME") && !names_a_folder("HOME"))
+    char *at;
+    if (!path && !has_default_path())
         return FN_OK; // there is no default cache
-    char *at = path ? fn_strdup(path) : default_path(0);
-    if (!at)
-        return fn_fail_memory();
+    int rc = path ? copy_path(&at, path) : default_path(&at, 0);
+    if (rc < 0)
+        return rc;
     int is_there = stat(at, &st) == 0;
     fn_free(at);
     if (!is_there)
         return FN_OK;
-    int rc = open_cache(&cache, path, 1, NULL);
+    rc = open_cache(&cache, path, 1, NULL);
     if (rc < 0)
         return rc;
     rc = forget(cache, sha256, n);
