@@ -2,11 +2,12 @@
 # Thin: each target calls tools/bootstrap and CMake's presets.
 JOBS ?= $(shell nproc)
 
-.PHONY: help run test build lint format clean
+.PHONY: help run test bench build lint format clean
 
 help:
 	@echo "make run     build, fetch the models, recognise faces in demo photographs, write to out/"
 	@echo "make test    build and pass every test"
+	@echo "make bench   our networks against ONNX Runtime, and the whole road on demo photographs, in ratios"
 	@echo "make build   build the library and the program into build/release"
 	@echo "make lint    layout, banned functions, direction of the includes, headers that stand alone"
 	@echo "make format  lay the sources out by clang-format"
@@ -22,6 +23,9 @@ run: build
 
 test: build
 	@tools/run-tests release
+
+bench: build
+	@tools/bench build/release
 
 lint:
 	@tools/bootstrap --dev

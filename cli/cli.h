@@ -195,6 +195,7 @@ int cmd_compare(int argc, char **argv);
 int cmd_detect(int argc, char **argv);
 int cmd_embed(int argc, char **argv);
 int cmd_enroll(int argc, char **argv);
+int cmd_bench(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
 int cmd_identify(int argc, char **argv);
 int cmd_model(int argc, char **argv);

@@ -15,6 +15,7 @@ const cli_verb cli_verbs[] = {
     {"identify", cmd_identify, "name the people in photographs"},
     {"people", cmd_people, "list, show, rename, merge and remove people"},
     {"eval", cmd_eval, "measure recognition on photographs of known people"},
+    {"bench", cmd_bench, "measure how long each stage takes"},
     {"model", cmd_model, "fetch, check and import networks"},
     {"version", cmd_version, "print the version"},
     {0},

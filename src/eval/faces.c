@@ -82,6 +82,12 @@ static int embed_central_box(job *j, const char *path, float *vector) {
     return rc < 0 ? fn_fail_prefix(rc, "%s: central box", path) : FN_OK;
 }
 
+/// Of a picture's faces only the central one is embedded.
+static int is_central(void *user, const fn_analysis *found, size_t face) {
+    (void)user;
+    return fn_eval_central_face(found->faces, found->n_faces, found->width, found->height) == (int)face;
+}
+
 static const char *next(void *user) {
     job *j = user;
     return j->at_next < j->n_todo ? j->photos->data[j->todo[j->at_next++]].path : NULL;
@@ -137,14 +143,16 @@ static int progress(void *user, uint64_t done, uint64_t total) {
 /// Runs the road over what is left to do. Progress counts these photographs only, so that the time
 /// left is right.
 static int analyse(job *j, int jobs) {
+    fn_analyze_options options = FN_ANALYZE_OPTIONS_INIT;
     fn_control inner = FN_CONTROL_INIT;
+    options.wanted = is_central;
     if (j->control) {
         inner = *j->control;
         inner.user = j;
         inner.progress = j->control->progress ? progress : NULL;
         inner.log = NULL;
     }
-    return j->n_todo ? fn_recognizer_files(j->recognizer, next, result, j, jobs, NULL, &inner) : FN_OK;
+    return j->n_todo ? fn_recognizer_files(j->recognizer, next, result, j, jobs, &options, &inner) : FN_OK;
 }
 
 /// 1 when the cache has the photograph's vector, 0 when not, or an error.

@@ -9,63 +9,18 @@
 #include "align/compat.h"
 #include "align/template.h"
 #include "base/alloc.h"
+#include "golden_faces.h"
 
 #include <locale.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-// A row of tests/golden/faceapi_faces.txt.
-typedef struct golden {
-    char image[32];
-    int width, height;
-    double score, box[4];
-    fn_compat_rect crop, chip, clipped;
-    double map[6];
-    fn_face face;
-} golden;
-
-static FILE *open_golden(const char *name) {
-    char path[4096];
-    const char *source = getenv("FACENET_SOURCE");
-    snprintf(path, sizeof path, "%s/tests/golden/%s", source ? source : ".", name);
-    FILE *file = fopen(path, "r");
-    if (!file)
-        fail_msg("%s cannot be opened", path);
-    int c;
-    while ((c = fgetc(file)) != '\n' && c != EOF) {
-    }
-    return file;
-}
-
-static void read_rect(FILE *file, fn_compat_rect *r) {
-    assert_int_equal(fscanf(file, "%d %d %d %d", &r->x, &r->y, &r->width, &r->height), 4);
-}
-
-static int read_golden(FILE *file, golden *g) {
-    memset(g, 0, sizeof *g);
-    if (fscanf(file, "%31s %d %d %lf", g->image, &g->width, &g->height, &g->score) != 4)
-        return 0;
-    for (int i = 0; i < 4; i++)
-        assert_int_equal(fscanf(file, "%lf", &g->box[i]), 1);
-    read_rect(file, &g->crop);
-    read_rect(file, &g->chip);
-    read_rect(file, &g->clipped);
-    for (int i = 0; i < 6; i++)
-        assert_int_equal(fscanf(file, "%lf", &g->map[i]), 1);
-    for (int i = 0; i < FN_N_LANDMARKS; i++)
-        assert_int_equal(fscanf(file, "%f %f", &g->face.landmarks[i].x, &g->face.landmarks[i].y), 2);
-    g->face.n_landmarks = FN_N_LANDMARKS;
-    return 1;
-}
 
 static void maps_to_dlib_chips_equal_the_reference(void **state) {
     (void)state;
-    FILE *file = open_golden("faceapi_faces.txt");
-    golden g;
+    FILE *file = golden_open("faceapi_faces.txt");
+    golden_face g;
     int n = 0;
-    for (; read_golden(file, &g); n++) {
+    for (; golden_face_read(file, &g); n++) {
         double m[6];
         assert_int_equal(fn_align_matrix(m, fn_template_find("dlib-150"), &g.face), FN_OK);
         for (int i = 0; i < 6; i++)
@@ -78,10 +33,10 @@ static void maps_to_dlib_chips_equal_the_reference(void **state) {
 
 static void compat_rectangles_equal_face_api(void **state) {
     (void)state;
-    FILE *file = open_golden("faceapi_faces.txt");
-    golden g;
+    FILE *file = golden_open("faceapi_faces.txt");
+    golden_face g;
     int n = 0;
-    for (; read_golden(file, &g); n++) {
+    for (; golden_face_read(file, &g); n++) {
         fn_compat_rect crop = fn_compat_clip(g.box[0], g.box[1], g.box[2], g.box[3], g.width, g.height);
         assert_memory_equal(&crop, &g.crop, sizeof crop);
         fn_compat_rect chip = fn_compat_chip(g.face.landmarks, crop.width, crop.height);
@@ -121,6 +76,21 @@ static void compat_planes_pad_with_black_and_sample_without_half_pixels(void **s
     fn_compat_planes(dst, 3, &image, (fn_compat_rect){1, 0, 1, 2}, 1, mean, 1.0F);
     assert_float_equal(dst[0], 100, 1e-6); // 1 x 2 centred in 2 x 2: the odd column goes to the right
     assert_float_equal(dst[2], 0, 40);
+}
+
+static void compat_warp_keeps_pixels_under_the_identity(void **state) {
+    (void)state;
+    const unsigned char gray[3 * 3] = {10, 20, 30, 40, 50, 60, 70, 80, 90};
+    fn_image image = {.data = gray, .width = 3, .height = 3, .stride_bytes = 3, .format = FN_PIXEL_GRAY8};
+    const float mean[3] = {10, 10, 10};
+    const double shift[6] = {1, 0, 0.5, 0, 1, 0}, far_away[6] = {1, 0, 1e30, 0, 1, 1e30};
+    float dst[3 * 3 * 3];
+    fn_compat_warp(dst, 3, &image, shift, mean, 10.0F);
+    assert_float_equal(dst[1], 0.5, 1e-6);  // half way between 10 and 20
+    assert_float_equal(dst[0], -0.5, 1e-6); // half of it outside
+    assert_float_equal(dst[9 + 4], 3.5, 1e-6);
+    fn_compat_warp(dst, 3, &image, far_away, mean, 10.0F);
+    assert_float_equal(dst[4], -1, 1e-6);
 }
 
 static void every_template_lies_in_its_crop_and_survives_text(void **state) {
@@ -304,6 +274,7 @@ int main(void) {
         cmocka_unit_test(compat_rectangles_equal_face_api),
         cmocka_unit_test(a_nan_box_clips_to_nothing),
         cmocka_unit_test(compat_planes_pad_with_black_and_sample_without_half_pixels),
+        cmocka_unit_test(compat_warp_keeps_pixels_under_the_identity),
         cmocka_unit_test(every_template_lies_in_its_crop_and_survives_text),
         cmocka_unit_test(template_text_does_not_follow_the_locale),
         cmocka_unit_test(damaged_template_texts_are_refused),

@@ -1,0 +1,23 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# The program starts in milliseconds: what only some photographs need is not loaded at the start.
+. "$(dirname "$0")/lib.sh"
+LD_DEBUG=libs "$FACENET" version >out 2>err
+out_has "facenet "
+err_has "libdnnl"
+grep -E 'lib(heif|pango|cairo|glib)' err >out && fail "loaded at the start, not when used"
+ldd "$FACENET" >out
+[ "$(wc -l <out)" -le 25 ] || fail "more than 25 shared objects"
+if [ -n "$CFLAGS" ]; then
+    echo "skipped: time of the start, sanitizers slow it down"
+    exit 0
+fi
+best=1000000
+for _ in $(seq 30); do
+    start=${EPOCHREALTIME/./}
+    "$FACENET" version >out
+    took=$((${EPOCHREALTIME/./} - start))
+    [ $took -ge $best ] || best=$took
+done
+echo "facenet version: $best microseconds"
+[ $best -lt 50000 ] || fail "starting took $best microseconds at best"
