@@ -97,8 +97,9 @@ FN_API int fn_gallery_rename(fn_gallery *gallery, const char *name, const char *
 FN_API int fn_gallery_merge(fn_gallery *gallery, const char *from, const char *into);
 /// Removes a person and every trace: rows, names, vectors, crops, free pages, write-ahead log, by
 /// writing the file anew (rename and merge too, for the old name); and the vectors of the person's files
-/// in the default cache of embeddings (eval.h), without which nothing is removed. FN_ESTORE when another program is
-/// reading all the while: the person is gone, but old bytes remain until the next opening or removal.
+/// in the default cache of embeddings (eval.h), without which nothing is removed. FN_ESTORE when another
+/// program is reading all the while: the person is gone, but old bytes remain until the next opening or
+/// removal.
 FN_API int fn_gallery_remove(fn_gallery *gallery, const char *name);
 
 FN_API int fn_gallery_count(fn_gallery *gallery, uint64_t *n_people, uint64_t *n_faces);

@@ -11,7 +11,7 @@
 // A level hardly finer than the whole picture's pass would find nothing more.
 #define MIN_GAIN 1.25
 
-static const int sizes[] = {192, 256, 384, 512, 768}; // multiples of 32, the network's total stride
+static const int sizes[] = {192, 256, 320, 384, 448, 512, 768}; // multiples of 32, the network's total stride
 #define N_SIZES ((int)(sizeof sizes / sizeof *sizes))
 
 int fn_scales_levels(double scales[FN_MAX_LEVELS], int width, int height, double finest) {

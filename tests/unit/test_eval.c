@@ -804,6 +804,18 @@ static void the_protocols_run_on_photographs(void **state) {
     json_decref(report);
 }
 
+/// When this fails the detector has changed: run tools/calibrate.
+static void the_shipped_calibration_was_made_with_this_detector(void **state) {
+    (void)state;
+    need_models();
+    const fn_calibration *calibration = fn_embedder_calibration(fn_recognizer_embedder(recognizer));
+    assert_non_null(calibration);
+    assert_string_equal(fn_calibration_pipeline_id(calibration), fn_recognizer_pipeline_id(recognizer));
+    float threshold;
+    assert_int_equal(fn_calibration_threshold(&threshold, calibration, 1e-4), FN_OK);
+    assert_true(threshold > 0.8f && threshold < 1.1f);
+}
+
 static void mistakes_of_a_caller_are_refused(void **state) {
     need_models();
     fixture *f = *state;
@@ -928,6 +940,7 @@ int main(void) {
         cmocka_unit_test(identification_counts_each_outcome),
         cmocka_unit_test(one_person_alone_can_be_split_and_counted),
         ON_FILES(the_protocols_run_on_photographs),
+        cmocka_unit_test(the_shipped_calibration_was_made_with_this_detector),
         ON_FILES(mistakes_of_a_caller_are_refused),
         ON_FILES(an_interrupted_evaluation_keeps_what_is_done),
         ON_FILES(each_failing_allocation_is_an_error_and_nothing_else),
