@@ -347,10 +347,10 @@ static void rows_nobody_writes_are_none(void **state) {
                      SQLITE_OK);
     fn_cache *cache = open_cache(f->path);
     assert_false(has(cache, 1));
-    char nan_vector[64 + DIMENSION * 8] = "UPDATE embeddings SET vector = x'";
-    for (int i = 0; i < DIMENSION; i++)
-        strcat(nan_vector, "ffffffff");
-    strcat(nan_vector, "'");
+    char digits[8 * DIMENSION + 1], nan_vector[sizeof digits + 64]; // all bits set: not a number
+    memset(digits, 'f', sizeof digits - 1);
+    digits[sizeof digits - 1] = 0;
+    snprintf(nan_vector, sizeof nan_vector, "UPDATE embeddings SET vector = x'%s'", digits);
     assert_int_equal(sqlite3_exec(db, nan_vector, NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
     assert_false(has(cache, 1));

@@ -430,7 +430,7 @@ static void each_network_finds_what_onnx_runtime_finds(void **state) {
                   worst_score);
     assert_int_equal(n, 36);
     assert_int_equal(n_reports, n);
-    assert_true(worst_overlap > 0.96 && worst_score < 5e-3);
+    assert_true(worst_overlap > 0.96 && worst_score < 0.01);
     fclose(file);
     fn_detections_free(&list);
     fn_blazeface_free(&nets[0]);
