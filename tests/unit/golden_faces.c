@@ -66,3 +66,8 @@ const char *golden_models(void) {
     }
     return models;
 }
+
+fn_backend golden_backend(void) {
+    const char *name = getenv("GOLDEN_BACKEND");
+    return name && strcmp(name, "reference") == 0 ? FN_BACKEND_REF : FN_BACKEND_AUTO;
+}

@@ -30,5 +30,8 @@ int golden_face_read(FILE *file, golden_face *out);
 fn_picture *golden_photo(const char *image);
 /// The folder of networks; skips the test, and says so, where FACENET_MODELS or FACENET_DEMO is not set.
 const char *golden_models(void);
+/// The backend that the goldens are compared with: oneDNN, or the reference with GOLDEN_BACKEND=reference.
+/// Then only the tests of goldens are run, because the reference is slow.
+fn_backend golden_backend(void);
 
 #endif

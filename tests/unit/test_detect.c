@@ -356,6 +356,7 @@ static fn_detector *open_detector(const char *name) {
     fn_detector *detector = NULL;
     options.detector = name;
     options.model.directory = golden_models();
+    options.model.backend = golden_backend();
     if (fn_detector_open(&detector, &options) < 0)
         fail_msg("%s", fn_last_error());
     return detector;
@@ -395,6 +396,7 @@ static void each_network_finds_what_onnx_runtime_finds(void **state) {
     (void)state;
     fn_model_options options = FN_MODEL_OPTIONS_INIT;
     options.directory = golden_models();
+    options.backend = golden_backend();
     fn_blazeface nets[2] = {{0}};
     assert_int_equal(fn_blazeface_open(&nets[0], &fn_blazeface_short, &options), FN_OK);
     assert_int_equal(fn_blazeface_open(&nets[1], &fn_blazeface_full, &options), FN_OK);
@@ -701,6 +703,8 @@ static void any_failing_allocation_is_reported(void **state) {
 }
 
 int main(void) {
+    if (golden_backend() == FN_BACKEND_REF)
+        cmocka_set_test_filter("*_face_api");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(anchors_are_counted_as_the_papers_do),
         cmocka_unit_test(an_anchor_reports_in_row_column_anchor_order),
