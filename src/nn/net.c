@@ -32,6 +32,7 @@ struct fn_net {
     const fn_backend_def *backend;
     void *shared;
     int threads;
+    int largest_batch;
     sized_plan *plans;
     pthread_mutex_t lock;
 };
@@ -57,6 +58,23 @@ void fn_net_free(fn_net *net) {
     fn_graph_free(net->graph);
     pthread_mutex_destroy(&net->lock);
     fn_free(net);
+}
+
+/// On one thread an item in a batch takes as long as alone, and a batch is one more plan to make, unless
+/// Winograd's transformed kernels are shared by the items (docs/results/speed.md): then up to 16 run
+/// together.
+static int largest_batch(const fn_graph *graph, int threads) {
+    for (int i = 0; i < graph->n_nodes && threads == 1; i++) {
+        const fn_node *node = &graph->nodes[i];
+        if (strcmp(node->op->name, "Conv") != 0 || fn_node_int(node, "group", 1) != 1)
+            continue;
+        const fn_shape *kernel = &graph->values[node->inputs[1]].shape;
+        const fn_attr *strides = fn_node_attr(node, "strides");
+        if (kernel->rank == 4 && kernel->dim[0] >= 32 && kernel->dim[1] >= 32 && kernel->dim[2] == 3 &&
+            kernel->dim[3] == 3 && (!strides || strides->ints[0] == 1))
+            return 16;
+    }
+    return threads == 1 ? 1 : 16;
 }
 
 /// Optimises a copy of the graph for these sizes, and opens the backend on it.
@@ -85,6 +103,7 @@ int fn_net_open(fn_net **out, fn_graph *graph, const fn_net_options *options) {
     net->graph = graph;
     net->backend = options->backend == FN_BACKEND_REF ? &fn_backend_ref_f32 : &fn_backend_onednn;
     net->threads = options->threads > 0 ? options->threads : 1;
+    net->largest_batch = largest_batch(graph, net->threads);
     int rc = FN_OK;
     const fn_shape *input = graph->n_inputs ? &graph->values[graph->inputs[0]].shape : NULL;
     if (options->precision != FN_PRECISION_F32)
@@ -229,7 +248,7 @@ int fn_net_run(fn_net *net, const float *input, int batch, int height, int width
     // oneDNN fits its primitives to the number of threads of the calling thread, which is not ours to keep.
     int threads = omp_get_max_threads();
     omp_set_num_threads(net->threads);
-    for (int chunk = 16; batch > 0 && rc == FN_OK;) {
+    for (int chunk = net->largest_batch; batch > 0 && rc == FN_OK;) {
         while (chunk > batch)
             chunk /= 2;
         sized_plan *plan;
