@@ -507,8 +507,7 @@ static void what_is_not_an_image_is_said(void **state) {
     fn_buf_append(&coded, "Dear diary, today I saw a face.", 31);
     assert_fails(&coded, NULL, FN_EFORMAT, "not an image that facenet reads (JPEG, PNG, WebP, HEIF)");
     static const char *starts[] = {"\xff\xd8\xff", "\x89PNG\r\n\x1a\n", "RIFF\x04\0\0\0WEBP",
-                                   "\0\0\0\x10"
-                                   "ftypheic"};
+                                   "\0\0\0\020ftypheic"};
     static const size_t lengths[] = {3, 8, 12, 12};
     static const char *parts[] = {"truncated JPEG", "PNG", "WebP", "not an image"};
     for (int i = 0; i < 4; i++) {

@@ -231,10 +231,68 @@ static void pictures_without_faces_have_none(void **state) {
     fn_free(rgb);
 }
 
+/// Attribute of a line of dlib's XML: NAME='number'.
+static int attribute(const char *line, const char *name) {
+    const char *at = strstr(line, name);
+    return at ? (int)strtol(at + strlen(name) + 2, NULL, 10) : 0;
+}
+
+/// dlib's group photographs with boxes drawn by hand (examples/faces), the quick search.
+static void group_photographs_give_the_faces_that_people_marked(void **state) {
+    (void)state;
+    need_networks();
+    static const char *const lists[] = {"testing.xml", "training.xml"};
+    const char *shared = getenv("FACENET_SHARED");
+    int n_marked = 0, n_found = 0, n_boxes = 0;
+    char path[4096], line[1024];
+    fn_picture *picture = NULL;
+    fn_faces *faces = NULL;
+    for (int l = 0; l < 2; l++) {
+        snprintf(path, sizeof path, "%s/data/detection/dlib/%s", shared ? shared : "../shared", lists[l]);
+        FILE *file = fopen(path, "r");
+        if (!file) {
+            print_message("skipped: %s is not there (set FACENET_SHARED)\n", path);
+            skip();
+        }
+        while (fgets(line, sizeof line, file)) {
+            const char *name = strstr(line, "<image file='");
+            if (name) {
+                name += 13;
+                snprintf(path, sizeof path, "%s/data/detection/dlib/%.*s", shared ? shared : "../shared",
+                         (int)strcspn(name, "'"), name);
+                fn_faces_free(faces);
+                fn_picture_free(picture);
+                assert_int_equal(fn_decode_file(&picture, path, NULL), FN_OK);
+                assert_int_equal(fn_detector_run(detector, fn_picture_image(picture), NULL, &faces), FN_OK);
+                n_boxes += (int)fn_faces_len(faces);
+            }
+            if (!strstr(line, "<box") || !faces)
+                continue;
+            double w = attribute(line, "width"), h = attribute(line, "height");
+            double x = attribute(line, "left") + w / 2, y = attribute(line, "top") + h / 2;
+            int hit = 0;
+            for (size_t k = 0; k < fn_faces_len(faces); k++) {
+                const fn_box *b = &fn_faces_get(faces, k)->box;
+                hit |= hypot((double)(b->x + b->width / 2) - x, (double)(b->y + b->height / 2) - y) < w / 2;
+            }
+            n_marked++;
+            n_found += hit;
+        }
+        fclose(file);
+    }
+    fn_faces_free(faces);
+    fn_picture_free(picture);
+    print_message("%d of %d marked faces found, %d boxes in all\n", n_found, n_marked, n_boxes);
+    assert_true(n_marked >= 40);
+    assert_true(n_found >= n_marked - 3);
+    assert_true(n_boxes - n_found <= 4);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(small_faces_on_a_large_photograph_are_found_on_request),
         cmocka_unit_test(pictures_without_faces_have_none),
+        cmocka_unit_test(group_photographs_give_the_faces_that_people_marked),
     };
     return cmocka_run_group_tests(tests, open_everything, close_everything);
 }
