@@ -338,6 +338,32 @@ static dnnl_alg_kind_t eltwise_of(const fn_fused *f, float *alpha, float *beta) 
                                              : dnnl_eltwise_relu;
 }
 
+/// Describes a primitive whose operation descriptor is ready (`initialised` says whether it is).
+static int describe(dnnl_primitive_desc_t *pd, const plan *p, dnnl_status_t initialised,
+                    const_dnnl_op_desc_t d, const char *what) {
+    dnnl_primitive_attr_t attr = new_attr();
+    dnnl_status_t status = initialised;
+    if (status == dnnl_success)
+        status = dnnl_primitive_desc_create(pd, d, attr, p->shared->engine, NULL);
+    dnnl_primitive_attr_destroy(attr);
+    return status == dnnl_success ? FN_OK : dnnl_fail(status, what);
+}
+
+/// Appends a primitive whose result is the node's, in a buffer of its own. arg and operands have room for one
+/// more. Takes pd over.
+static int add_result(plan *p, const fn_node *node, dnnl_primitive_desc_t pd, const dnnl_memory_desc_t *md,
+                      int *arg, operand *operands, int n) {
+    operand *dst = &operands[n];
+    int rc = buffer_operand(p, dst, md);
+    if (rc < 0) {
+        dnnl_primitive_desc_destroy(pd);
+        return rc;
+    }
+    p->values[node->outputs[0]] = *dst;
+    arg[n] = DNNL_ARG_DST;
+    return add_primitive(p, pd, arg, operands, n + 1);
+}
+
 /// What a primitive does after its own work, and the operands that this needs.
 typedef struct post {
     dnnl_post_ops_t ops;
@@ -390,25 +416,19 @@ static int add_separately(plan *p, const fn_fused *f, operand *dst) {
     for (int k = 0; k < f->n_residuals && rc == FN_OK; k++) {
         operand r;
         dnnl_binary_desc_t d;
-        dnnl_primitive_desc_t pd = NULL;
+        dnnl_primitive_desc_t pd;
         rc = as_layout(p, f->residual[k], &dst->md, &r);
+        if (rc == FN_OK)
+            rc = describe(&pd, p, dnnl_binary_desc_init(&d, dnnl_binary_add, &dst->md, &r.md, &dst->md), &d,
+                          "describing an addition");
         if (rc < 0)
             return rc;
-        dnnl_primitive_attr_t attr = new_attr();
-        dnnl_status_t status = dnnl_binary_desc_init(&d, dnnl_binary_add, &dst->md, &r.md, &dst->md);
-        if (status == dnnl_success)
-            status = dnnl_primitive_desc_create(&pd, &d, attr, p->shared->engine, NULL);
-        dnnl_primitive_attr_destroy(attr);
-        if (status != dnnl_success)
-            return dnnl_fail(status, "describing an addition");
         rc = add_primitive(p, pd, (int[]){DNNL_ARG_SRC_0, DNNL_ARG_SRC_1, DNNL_ARG_DST},
                            (operand[]){*dst, r, *dst}, 3);
     }
     if (rc < 0 || f->activation == FN_ACT_NONE)
         return rc;
-    dnnl_primitive_desc_t pd = NULL;
-    dnnl_primitive_attr_t attr = new_attr();
-    dnnl_status_t status;
+    dnnl_primitive_desc_t pd;
     if (f->activation == FN_ACT_PRELU) {
         const fn_value *slope = &p->shared->graph->values[f->slope];
         fn_shape shape = {dst->md.ndims, {1, 1, 1, 1, 1, 1}};
@@ -416,12 +436,10 @@ static int add_separately(plan *p, const fn_fused *f, operand *dst) {
         dnnl_memory_desc_t from = plain(&shape), want = any(&shape);
         dnnl_prelu_desc_t d;
         operand weights = {0};
-        status = dnnl_prelu_forward_desc_init(&d, dnnl_forward_inference, &dst->md, &want);
-        if (status == dnnl_success)
-            status = dnnl_primitive_desc_create(&pd, &d, attr, p->shared->engine, NULL);
-        dnnl_primitive_attr_destroy(attr);
-        if (status != dnnl_success)
-            return dnnl_fail(status, "describing a PReLU");
+        rc = describe(&pd, p, dnnl_prelu_forward_desc_init(&d, dnnl_forward_inference, &dst->md, &want), &d,
+                      "describing a PReLU");
+        if (rc < 0)
+            return rc;
         rc = as_packed(p, f->slope, &from, query(pd, dnnl_query_weights_md), &weights);
         if (rc < 0) {
             dnnl_primitive_desc_destroy(pd);
@@ -433,12 +451,11 @@ static int add_separately(plan *p, const fn_fused *f, operand *dst) {
     dnnl_eltwise_desc_t d;
     float alpha, beta;
     dnnl_alg_kind_t alg = eltwise_of(f, &alpha, &beta);
-    status = dnnl_eltwise_forward_desc_init(&d, dnnl_forward_inference, alg, &dst->md, alpha, beta);
-    if (status == dnnl_success)
-        status = dnnl_primitive_desc_create(&pd, &d, attr, p->shared->engine, NULL);
-    dnnl_primitive_attr_destroy(attr);
-    if (status != dnnl_success)
-        return dnnl_fail(status, "describing an activation");
+    rc = describe(&pd, p,
+                  dnnl_eltwise_forward_desc_init(&d, dnnl_forward_inference, alg, &dst->md, alpha, beta), &d,
+                  "describing an activation");
+    if (rc < 0)
+        return rc;
     return add_primitive(p, pd, (int[]){DNNL_ARG_SRC, DNNL_ARG_DST}, (operand[]){*dst, *dst}, 2);
 }
 
@@ -648,25 +665,17 @@ static int build_pool(plan *p, const fn_node *node) {
                           : fn_node_int(node, "count_include_pad", 0) ? dnnl_pooling_avg_include_padding
                                                                       : dnnl_pooling_avg_exclude_padding;
     geometry at = geometry_of(&w);
-    operand src = p->values[node->inputs[0]], dst;
+    operand operands[2] = {p->values[node->inputs[0]]};
     dnnl_memory_desc_t y_any = any(y);
     dnnl_pooling_desc_t d;
-    dnnl_primitive_desc_t pd = NULL;
-    dnnl_primitive_attr_t attr = new_attr();
-    dnnl_status_t status = dnnl_pooling_forward_desc_init(&d, dnnl_forward_inference, alg, &src.md, &y_any,
-                                                          at.stride, at.kernel, at.before, at.after);
-    if (status == dnnl_success)
-        status = dnnl_primitive_desc_create(&pd, &d, attr, p->shared->engine, NULL);
-    dnnl_primitive_attr_destroy(attr);
-    if (status != dnnl_success)
-        return dnnl_fail(status, "describing a pooling");
-    int rc = buffer_operand(p, &dst, query(pd, dnnl_query_dst_md));
-    if (rc < 0) {
-        dnnl_primitive_desc_destroy(pd);
+    dnnl_primitive_desc_t pd;
+    int rc = describe(&pd, p,
+                      dnnl_pooling_forward_desc_init(&d, dnnl_forward_inference, alg, &operands[0].md, &y_any,
+                                                     at.stride, at.kernel, at.before, at.after),
+                      &d, "describing a pooling");
+    if (rc < 0)
         return rc;
-    }
-    p->values[node->outputs[0]] = dst;
-    return add_primitive(p, pd, (int[]){DNNL_ARG_SRC, DNNL_ARG_DST}, (operand[]){src, dst}, 2);
+    return add_result(p, node, pd, query(pd, dnnl_query_dst_md), (int[2]){DNNL_ARG_SRC}, operands, 1);
 }
 
 /// Add, Sub, Mul, Div of two tensors, the second possibly broadcast.
@@ -684,7 +693,7 @@ static int build_binary(plan *p, const fn_node *node) {
             alg = algs[i].alg;
     const fn_shape *b = &p->inferred.values[node->inputs[1]].shape,
                    *y = &p->inferred.values[node->outputs[0]].shape;
-    operand src0 = p->values[node->inputs[0]], src1, dst;
+    operand src0 = p->values[node->inputs[0]], src1;
     int rc;
     if (fn_shape_equal(b, y)) {
         rc = as_layout(p, node->inputs[1], &src0.md, &src1);
@@ -718,15 +727,9 @@ static int build_binary(plan *p, const fn_node *node) {
     dnnl_primitive_attr_destroy(attr);
     if (status != dnnl_success)
         return dnnl_fail(status, "describing an addition");
-    rc = buffer_operand(p, &dst, &src0.md);
-    if (rc < 0) {
-        dnnl_primitive_desc_destroy(pd);
-        return rc;
-    }
-    p->values[node->outputs[0]] = dst;
-    rc = add_primitive(p, pd, (int[]){DNNL_ARG_SRC_0, DNNL_ARG_SRC_1, DNNL_ARG_DST},
-                       (operand[]){src0, src1, dst}, 3);
-    return rc == FN_OK && apart ? add_separately(p, f, &dst) : rc;
+    rc = add_result(p, node, pd, &src0.md, (int[3]){DNNL_ARG_SRC_0, DNNL_ARG_SRC_1}, (operand[3]){src0, src1},
+                    2);
+    return rc == FN_OK && apart ? add_separately(p, f, &p->values[node->outputs[0]]) : rc;
 }
 
 /// Activations that nothing could swallow: a copy, then in place.
@@ -740,32 +743,23 @@ static int build_activation(plan *p, const fn_node *node) {
     } else {
         f.activation = FN_ACT_SIGMOID;
     }
-    operand src = p->values[node->inputs[0]], dst;
+    operand operands[2] = {p->values[node->inputs[0]]};
     dnnl_eltwise_desc_t d;
-    dnnl_primitive_desc_t pd = NULL;
+    dnnl_primitive_desc_t pd;
     float alpha, beta;
     dnnl_alg_kind_t alg = eltwise_of(&f, &alpha, &beta);
-    dnnl_primitive_attr_t attr = new_attr();
-    dnnl_status_t status =
-        dnnl_eltwise_forward_desc_init(&d, dnnl_forward_inference, alg, &src.md, alpha, beta);
-    if (status == dnnl_success)
-        status = dnnl_primitive_desc_create(&pd, &d, attr, p->shared->engine, NULL);
-    dnnl_primitive_attr_destroy(attr);
-    if (status != dnnl_success)
-        return dnnl_fail(status, "describing an activation");
-    int rc = buffer_operand(p, &dst, &src.md);
-    if (rc < 0) {
-        dnnl_primitive_desc_destroy(pd);
+    int rc = describe(
+        &pd, p, dnnl_eltwise_forward_desc_init(&d, dnnl_forward_inference, alg, &operands[0].md, alpha, beta),
+        &d, "describing an activation");
+    if (rc < 0)
         return rc;
-    }
-    p->values[node->outputs[0]] = dst;
-    return add_primitive(p, pd, (int[]){DNNL_ARG_SRC, DNNL_ARG_DST}, (operand[]){src, dst}, 2);
+    return add_result(p, node, pd, &operands[0].md, (int[2]){DNNL_ARG_SRC}, operands, 1);
 }
 
 static int build_concat(plan *p, const fn_node *node) {
     const fn_shape *y = &p->inferred.values[node->outputs[0]].shape;
     int64_t axis = fn_node_int(node, "axis", 0);
-    operand operands[MAX_ARGS], dst;
+    operand operands[MAX_ARGS];
     int arg[MAX_ARGS], n = node->n_inputs;
     dnnl_memory_desc_t mds[FN_MAX_INPUTS], y_any = any(y);
     for (int i = 0; i < n; i++) {
@@ -780,15 +774,7 @@ static int build_concat(plan *p, const fn_node *node) {
     dnnl_primitive_attr_destroy(attr);
     if (status != dnnl_success)
         return dnnl_fail(status, "describing a concatenation");
-    int rc = buffer_operand(p, &dst, query(pd, dnnl_query_dst_md));
-    if (rc < 0) {
-        dnnl_primitive_desc_destroy(pd);
-        return rc;
-    }
-    p->values[node->outputs[0]] = dst;
-    arg[n] = DNNL_ARG_DST;
-    operands[n++] = dst;
-    return add_primitive(p, pd, arg, operands, n);
+    return add_result(p, node, pd, query(pd, dnnl_query_dst_md), arg, operands, n);
 }
 
 static int build_transpose(plan *p, const fn_node *node) {
@@ -816,25 +802,17 @@ static int build_transpose(plan *p, const fn_node *node) {
 
 static int build_resize(plan *p, const fn_node *node) {
     const fn_shape *y = &p->inferred.values[node->outputs[0]].shape;
-    operand src = p->values[node->inputs[0]], dst;
+    operand operands[2] = {p->values[node->inputs[0]]};
     dnnl_memory_desc_t y_any = any(y);
     dnnl_resampling_desc_t d;
-    dnnl_primitive_desc_t pd = NULL;
-    dnnl_primitive_attr_t attr = new_attr();
-    dnnl_status_t status = dnnl_resampling_forward_desc_init(&d, dnnl_forward_inference,
-                                                             dnnl_resampling_linear, NULL, &src.md, &y_any);
-    if (status == dnnl_success)
-        status = dnnl_primitive_desc_create(&pd, &d, attr, p->shared->engine, NULL);
-    dnnl_primitive_attr_destroy(attr);
-    if (status != dnnl_success)
-        return dnnl_fail(status, "describing a resize");
-    int rc = buffer_operand(p, &dst, query(pd, dnnl_query_dst_md));
-    if (rc < 0) {
-        dnnl_primitive_desc_destroy(pd);
+    dnnl_primitive_desc_t pd;
+    int rc = describe(&pd, p,
+                      dnnl_resampling_forward_desc_init(&d, dnnl_forward_inference, dnnl_resampling_linear,
+                                                        NULL, &operands[0].md, &y_any),
+                      &d, "describing a resize");
+    if (rc < 0)
         return rc;
-    }
-    p->values[node->outputs[0]] = dst;
-    return add_primitive(p, pd, (int[]){DNNL_ARG_SRC, DNNL_ARG_DST}, (operand[]){src, dst}, 2);
+    return add_result(p, node, pd, query(pd, dnnl_query_dst_md), (int[2]){DNNL_ARG_SRC}, operands, 1);
 }
 
 /// Channels appended as zeros, in a layout whose items are whole blocks of channels one after the other: the
