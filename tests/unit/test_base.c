@@ -10,7 +10,9 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/path.h"
+#include "base/random.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,6 +111,46 @@ static void utf8_is_told_from_other_bytes(void **state) {
     assert_false(fn_utf8_valid("\xf5\x80\x80\x80", 4)); // past the last code point
 }
 
+/// The known answers that come with Random123.
+static void philox_gives_the_published_numbers(void **state) {
+    (void)state;
+    uint32_t out[4];
+    fn_philox(out, (uint32_t[4]){0, 0, 0, 0}, (uint32_t[2]){0, 0});
+    assert_memory_equal(out, ((uint32_t[4]){0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}), sizeof out);
+    fn_philox(out, (uint32_t[4]){0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344},
+              (uint32_t[2]){0xa4093822, 0x299f31d0});
+    assert_memory_equal(out, ((uint32_t[4]){0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}), sizeof out);
+}
+
+static void random_numbers_depend_on_their_place_only(void **state) {
+    (void)state;
+    fn_rng a = fn_rng_at(7, 3, 5), b = fn_rng_at(7, 3, 5), c = fn_rng_at(7, 3, 6);
+    int order[100], seen[100] = {0}, differs = 0;
+    double sum = 0, squares = 0;
+    for (int i = 0; i < 1000; i++) {
+        uint32_t bits = fn_rng_bits(&a);
+        assert_int_equal(bits, fn_rng_bits(&b));
+        differs += bits != fn_rng_bits(&c);
+    }
+    assert_true(differs > 990);
+    for (int i = 0; i < 100000; i++) {
+        double z = (double)fn_rng_normal(&a);
+        sum += z;
+        squares += z * z;
+        assert_true(fn_rng_below(&a, 7) < 7);
+        float u = fn_rng_unit(&a);
+        assert_true(u >= 0 && u < 1);
+    }
+    assert_true(fabs(sum / 1e5) < 0.02 && fabs(squares / 1e5 - 1) < 0.02);
+    for (int i = 0; i < 100; i++)
+        order[i] = i;
+    fn_rng_shuffle(&a, order, 100);
+    for (int i = 0; i < 100; i++)
+        seen[order[i]]++;
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(seen[i], 1);
+}
+
 static void sha256_matches_the_standard_vector(void **state) {
     (void)state;
     char hex[65];
@@ -126,6 +168,8 @@ int main(void) {
         cmocka_unit_test(a_buffer_stops_at_its_maximum),
         cmocka_unit_test(files_are_written_whole_and_read_back),
         cmocka_unit_test(utf8_is_told_from_other_bytes),
+        cmocka_unit_test(philox_gives_the_published_numbers),
+        cmocka_unit_test(random_numbers_depend_on_their_place_only),
         cmocka_unit_test(sha256_matches_the_standard_vector),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
