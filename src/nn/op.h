@@ -36,6 +36,44 @@ typedef struct fn_run_args {
     void *const *out;
 } fn_run_args;
 
+/// What one training pass knows besides the tensors. Blocks are laid out as fn_parameters says and hold the
+/// backend's real type.
+typedef struct fn_pass {
+    void *weights;    // trainable numbers
+    void *gradients;  // their twin: backward passes add to it
+    void *statistics; // running mean and variance of batch-norms
+    float momentum;   // running += momentum (batch - running); 0: the running statistics stay
+    int frozen_norms; // 1: batch-norms use the running statistics, as in inference
+    uint64_t seed;    // dropout masks are a function of seed, step, node and place:
+    uint32_t step;    // the same pass twice drops the same numbers
+    int first_row;    // of the batch in a larger one that is passed in chunks
+    /// Called by a backward pass, when not NULL, as soon as gradients[first .. first + count) are complete:
+    /// last layers first.
+    void (*ready)(void *user, size_t first, size_t count);
+    /// Adds `n` doubles over all processes, for batch-norms with common statistics; NULL: each its own.
+    void (*reduce)(void *user, double *sums, int n);
+    void *user;
+} fn_pass;
+
+/// What a backward pass sees: the tensors of the forward pass, what it saved, and the gradients. It adds to
+/// din[k]; NULL there: nobody wants it. Parameters are inputs like any other.
+typedef struct fn_grad_args {
+    fn_run_args run; // as in the forward pass, outputs included
+    const fn_pass *pass;
+    int index;               // of the node in the graph: Dropout's stream
+    const void *saved;       // what forward_train left; NULL where it leaves nothing
+    const void *const *dout; // per output: gradient of the loss, same shape
+    void *const *din;        // per input
+} fn_grad_args;
+
+/// What a forward pass sees in training, where it is not the one of inference.
+typedef struct fn_train_args {
+    fn_run_args run;
+    const fn_pass *pass;
+    int index;
+    void *saved; // room for as many numbers as fn_op_def.saved says
+} fn_train_args;
+
 struct fn_op_def {
     const char *name; // ONNX
     int min_inputs, max_inputs;
@@ -46,6 +84,14 @@ struct fn_op_def {
     void (*forward)(const fn_run_args *args);
     /// Multiply-adds of one run; NULL: none worth counting.
     int64_t (*cost)(const fn_infer_args *args);
+    /// Bit k: input k is a parameter where it is a constant; and: it is a running statistic.
+    unsigned trainable, statistics;
+    /// NULL: no gradient passes; views need none.
+    void (*backward)(const fn_grad_args *args);
+    /// Only where training differs from inference (batch-norm, dropout).
+    void (*forward_train)(const fn_train_args *args);
+    /// Numbers (fn_real) that forward_train saves for the backward pass.
+    int64_t (*saved)(const fn_infer_args *args);
 };
 
 /// The operators by ONNX name, NULL for one that is not in the table. The double table has the same order.
