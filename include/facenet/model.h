@@ -84,6 +84,38 @@ FN_API int fn_model_run(fn_model *model, const float *input, int batch, float *o
 /// is non-zero.
 FN_API int fn_model_layers(const fn_model *model, int (*line)(void *user, const char *text), void *user);
 
+/// A network that can be trained, before it has weights. Strings have static storage.
+typedef struct fn_network {
+    const char *name;
+    const char *description;
+    const char *source;   // paper and section, or program
+    int width, height;    // of the input in pixels
+    int embedding;        // numbers
+    float mean[3], scale; // the network sees (pixel - mean) / scale, RGB
+} fn_network;
+
+/// Number of networks to train, and network `index` (0-based), NULL beyond the end.
+FN_API int fn_network_len(void);
+FN_API const fn_network *fn_network_get(int index);
+
+/// One node of a network. Text is valid during the call that gets it.
+typedef struct fn_network_layer {
+    const char *op; // ONNX operator
+    const char *name;
+    int kernel[2], stride[2]; // y, x; 0: it has none
+    int rank;
+    int64_t shape[6];        // of the result for one item, NCHW
+    int64_t n_trained;       // numbers that learning changes, where they are first used
+    int64_t n_statistics;    // running means and variances
+    int64_t n_multiply_adds; // for one item
+} fn_network_layer;
+
+/// Calls `layer` for each node of a network in order; stops and returns its value when that is non-zero.
+/// embedding 64 .. 512 numbers, size 32 .. 1024 pixels high; 0: the network's own. Errors: FN_EINVAL (no such
+/// network, out of range), FN_EMODEL (the input is too small for the layers), FN_ENOMEM.
+FN_API int fn_network_layers(const char *name, int embedding, int size,
+                             int (*layer)(void *user, const fn_network_layer *layer), void *user);
+
 /// One entry of the catalogue. Strings have static storage.
 typedef struct fn_model_entry {
     const char *name;

@@ -67,7 +67,7 @@ static int add_constant(fn_onnx_reader *reader, const fn_onnx_draft *draft, cons
 /// Turns an attribute, where there is one, into the constant input that set 13 wants.
 static int attr_to_input(fn_onnx_reader *reader, fn_onnx_draft *draft, const char *name, int position) {
     const fn_attr *attr = attr_of(draft, name);
-    int value, rc;
+    int value = -1, rc;
     if (!attr)
         return FN_OK;
     switch (attr->kind) {
@@ -124,10 +124,36 @@ static int upgrade_dropout(fn_onnx_reader *reader, fn_onnx_draft *draft) {
             *(const int64_t *)training->data)
             return refuse(draft, "training");
     }
-    draft->op = "Identity";
-    draft->n_attrs = 0;
+    if (draft->n_inputs > 2)
+        draft->n_inputs = 2;
+    drop_attr(draft, "seed"); // masks are drawn from the run's
+    return reader->opset < 12 ? attr_to_input(reader, draft, "ratio", 1) : FN_OK;
+}
+
+/// Dilations and ceil_mode came with set 18.
+static int upgrade_lp_pool(fn_onnx_reader *reader, fn_onnx_draft *draft) {
+    (void)reader;
+    const fn_attr *dilations = attr_of(draft, "dilations");
+    for (int i = 0; dilations && i < dilations->n; i++)
+        if (dilations->kind != FN_ATTR_INTS || dilations->ints[i] != 1)
+            return refuse(draft, "a dilation");
+    drop_attr(draft, "dilations");
+    return drop_default(draft, "ceil_mode", 0);
+}
+
+/// Axes are an attribute until set 18, an input from then on.
+static int upgrade_reduce_max(fn_onnx_reader *reader, fn_onnx_draft *draft) {
+    int axes = draft->n_inputs > 1 ? draft->inputs[1] : -1;
     draft->n_inputs = draft->n_inputs ? 1 : 0;
-    return FN_OK;
+    if (axes >= 0) {
+        const fn_value *value = &reader->graph->values[axes];
+        if (!value->data || value->dtype != FN_I64 || value->shape.rank != 1)
+            return refuse(draft, "a list of axes that is not constant");
+        int rc = set_attr(draft, fn_attr_ints("axes", value->data, (int)value->shape.dim[0]));
+        if (rc < 0)
+            return rc;
+    }
+    return drop_default(draft, "noop_with_empty_axes", 0);
 }
 
 static int upgrade_batch_norm(fn_onnx_reader *reader, fn_onnx_draft *draft) {
@@ -239,7 +265,9 @@ static const struct {
     {"BatchNormalization", upgrade_batch_norm},
     {"Clip", upgrade_clip},
     {"Dropout", upgrade_dropout},
+    {"LpPool", upgrade_lp_pool},
     {"Pad", upgrade_pad},
+    {"ReduceMax", upgrade_reduce_max},
     {"Reshape", upgrade_reshape},
     {"Resize", upgrade_resize},
     {"Shape", upgrade_shape},

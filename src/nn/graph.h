@@ -171,5 +171,13 @@ int fn_transpose(fn_graph *g, const char *name, int x, fn_shape order);
 int fn_upsample(fn_graph *g, const char *name, int x, int factor);
 int fn_batch_norm(fn_graph *g, const char *name, int x, int scale, int bias, int mean, int variance,
                   float epsilon);
+/// Across channels: x / (bias + alpha / size * sum of squares over `size` channels)^beta.
+int fn_lrn(fn_graph *g, const char *name, int x, int size, float alpha, float beta, float bias);
+/// The root of the sum of squares in each window; pad NULL: none.
+int fn_l2_pool(fn_graph *g, const char *name, int x, int kernel, int stride, const int pad[4]);
+int fn_l2_normalize(fn_graph *g, const char *name, int x); // (N, C): each row divided by its length
+int fn_dropout(fn_graph *g, const char *name, int x, float ratio);
+/// (N, C pieces) -> (N, C): the largest of each `pieces` neighbours.
+int fn_maxout(fn_graph *g, const char *name, int x, int pieces);
 
 #endif

@@ -139,3 +139,31 @@ int fn_batch_norm(fn_graph *g, const char *name, int x, int scale, int bias, int
     fn_attr attr = fn_attr_float("epsilon", epsilon);
     return fn_graph_node(g, "BatchNormalization", name, (int[]){x, scale, bias, mean, variance}, 5, &attr, 1);
 }
+
+int fn_lrn(fn_graph *g, const char *name, int x, int size, float alpha, float beta, float bias) {
+    fn_attr attrs[] = {fn_attr_float("alpha", alpha), fn_attr_float("beta", beta),
+                       fn_attr_float("bias", bias), fn_attr_int("size", size)};
+    return fn_graph_node(g, "LRN", name, &x, 1, attrs, 4);
+}
+
+int fn_l2_pool(fn_graph *g, const char *name, int x, int kernel, int stride, const int pad[4]) {
+    return pool(g, "LpPool", name, x, kernel, stride, pad);
+}
+
+int fn_l2_normalize(fn_graph *g, const char *name, int x) {
+    fn_attr attrs[] = {fn_attr_int("axis", 1), fn_attr_int("p", 2)};
+    return fn_graph_node(g, "LpNormalization", name, &x, 1, attrs, 2);
+}
+
+int fn_dropout(fn_graph *g, const char *name, int x, float ratio) {
+    int constant = constant_of(g, name, "ratio", FN_F32, fn_shape_make(0), &ratio);
+    return two(g, "Dropout", name, x, constant);
+}
+
+int fn_maxout(fn_graph *g, const char *name, int x, int pieces) {
+    char apart[256];
+    snprintf(apart, sizeof apart, "%.200s.pieces", name ? name : "");
+    x = fn_reshape(g, apart, x, fn_shape_make(3, 0, -1, pieces));
+    fn_attr attrs[] = {fn_attr_ints("axes", (const int64_t[]){2}, 1), fn_attr_int("keepdims", 0)};
+    return fn_graph_node(g, "ReduceMax", name, &x, 1, attrs, 2);
+}

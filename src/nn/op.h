@@ -56,7 +56,7 @@ typedef struct fn_pass {
 } fn_pass;
 
 /// What a backward pass sees: the tensors of the forward pass, what it saved, and the gradients. It adds to
-/// din[k]; NULL there: nobody wants it. Parameters are inputs like any other.
+/// din[k]; NULL there: nobody wants it. dout[k] is never NULL. Parameters are inputs like any other.
 typedef struct fn_grad_args {
     fn_run_args run; // as in the forward pass, outputs included
     const fn_pass *pass;
@@ -66,7 +66,8 @@ typedef struct fn_grad_args {
     void *const *din;        // per input
 } fn_grad_args;
 
-/// What a forward pass sees in training, where it is not the one of inference.
+/// What a forward pass sees in training, where it is not the one of inference. Running statistics are inputs
+/// that it may write.
 typedef struct fn_train_args {
     fn_run_args run;
     const fn_pass *pass;
@@ -102,9 +103,11 @@ const fn_op_def *fn_op_f64(const fn_op_def *op);
 #define FN_REAL float
 #define FN_OP(op) fn_op_##op##_f32
 #define FN_REFERENCE_BACKEND fn_backend_ref_f32
+#define FN_REFERENCE_TRAINING fn_training_ref_f32
 #else
 #define FN_OP(op) fn_op_##op##_f64
 #define FN_REFERENCE_BACKEND fn_backend_ref_f64
+#define FN_REFERENCE_TRAINING fn_training_ref_f64
 #endif
 typedef FN_REAL fn_real;
 

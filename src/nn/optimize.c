@@ -107,7 +107,7 @@ static int fold_constants(fn_graph *g, const fn_inferred *inferred) {
 static void drop_identities(fn_graph *g) {
     for (int i = 0; i < g->n_nodes; i++) {
         fn_node *node = &g->nodes[i];
-        if (!is(node, "Identity"))
+        if (!is(node, "Identity") && !is(node, "Dropout"))
             continue;
         int is_output = 0;
         for (int k = 0; k < g->n_outputs; k++)
@@ -311,5 +311,12 @@ int fn_graph_optimize(fn_graph *g, int64_t height, int64_t width) {
         close_ranks(g);
     }
     fn_inferred_free(&inferred);
+    return rc;
+}
+
+int fn_graph_fold_batch_norm(fn_graph *g) {
+    int rc = fold_batch_norm(g);
+    if (rc == FN_OK)
+        close_ranks(g);
     return rc;
 }

@@ -12,4 +12,7 @@
 /// height and width stand in for sizes that the graph leaves open.
 int fn_graph_optimize(fn_graph *graph, int64_t height, int64_t width);
 
+/// Only the folding of batch normalisation: the graph stays one of plain ONNX operators.
+int fn_graph_fold_batch_norm(fn_graph *graph);
+
 #endif

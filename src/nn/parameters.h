@@ -26,11 +26,12 @@ typedef struct fn_parameters {
     int *statistic_of_value;              // per graph value: index in statistics; -1
 } fn_parameters;
 
-/// The graph must outlive it. Errors: FN_ENOMEM.
+/// The graph must outlive it. A constant that is both trained and a statistic is trained. Errors: FN_ENOMEM.
 int fn_parameters_open(fn_parameters *out, const fn_graph *graph);
 void fn_parameters_free(fn_parameters *parameters);
 
 /// Freezes every parameter whose name begins with `prefix`; their number, or FN_EINVAL when there is none.
+/// Batch-norms with frozen parameters still follow the batch: fn_pass.frozen_norms is another matter.
 int fn_parameters_freeze(fn_parameters *parameters, const char *prefix);
 
 /// Numbers in both directions between the graph's constants and the blocks (gaps become zero).

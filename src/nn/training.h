@@ -5,7 +5,7 @@
 //
 //     fn_training_forward(t, &pass, images, n, embeddings);
 //     ... loss, d_embeddings ...
-//     fn_training_backward(t, &pass, d_embeddings, NULL); // adds to pass.gradients
+//     fn_training_backward(t, &pass, d_embeddings, n, NULL); // adds to pass.gradients
 //
 // One thread drives a training; the work inside runs on `threads` of them.
 #ifndef FN_NN_TRAINING_H
@@ -63,12 +63,15 @@ float *fn_training_statistics(fn_training *training);
 /// A pass over the blocks above.
 fn_pass fn_training_pass(fn_training *training);
 
-/// images (n, C, H, W), embeddings (n, D).
+/// images (n, C, H, W), kept by the caller until the backward pass; embeddings (n, D). Blocks. FN_EINVAL
+/// inside an OpenMP parallel region; FN_EUNSUPPORTED when a gradient cannot pass an operator; FN_ENOMEM.
 int fn_training_forward(fn_training *training, const fn_pass *pass, const float *images, int n,
                         float *embeddings);
-/// Of the last forward pass. FN_EINVAL when there was none of n items.
+/// Of the last forward pass. d_images: NULL unless options.wants_input. FN_EINVAL when there was no forward
+/// pass of n items.
 int fn_training_backward(fn_training *training, const fn_pass *pass, const float *d_embeddings, int n,
                          float *d_images);
+/// Where a number stopped being finite since the last forward pass: a node's name, or NULL.
 const char *fn_training_not_finite(fn_training *training, const fn_pass *pass);
 
 /// A copy of the graph with these weights and statistics (NULL: the training's own), ready to be written.

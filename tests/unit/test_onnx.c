@@ -473,15 +473,39 @@ static void empty_tensors_of_resize_are_absent_inputs(void **state) {
     fn_graph_free(read);
 }
 
-static void dropout_does_nothing(void **state) {
+static void dropout_keeps_its_ratio_as_an_input(void **state) {
     (void)state;
     wire d = node("Dropout", "d", "x", "y,mask");
     attr_float(&d, "ratio", 0.5F);
     fn_graph *read = read_node(d, 10);
-    assert_string_equal(read->nodes[0].op->name, "Identity");
+    assert_string_equal(read->nodes[0].op->name, "Dropout");
     assert_int_equal(read->nodes[0].n_attrs, 0);
     assert_int_equal(read->nodes[0].n_outputs, 1);
+    assert_float_equal(*(const float *)input_of(read, 0, 1)->data, 0.5F, 0);
     fn_graph_free(read);
+}
+
+static void axes_of_set_18_become_an_attribute(void **state) {
+    (void)state;
+    const int64_t axes[1] = {2};
+    wire g = graph();
+    message(&g, 1, node("ReduceMax", "m", "x,axes", "y"));
+    message(&g, 5, raw_tensor("axes", 7, (const int64_t[]){1}, 1, axes, sizeof axes));
+    fn_graph *read = read_ok(model(g, 18));
+    assert_int_equal(read->nodes[0].n_inputs, 1);
+    const fn_attr *attr = fn_node_attr(&read->nodes[0], "axes");
+    assert_non_null(attr);
+    assert_int_equal(attr->n, 1);
+    assert_int_equal(attr->ints[0], 2);
+    fn_graph_free(read);
+}
+
+static void a_rounding_up_euclidean_pool_is_refused(void **state) {
+    (void)state;
+    wire g = graph(), pool = node("LpPool", "p", "x", "y");
+    attr_int(&pool, "ceil_mode", 1);
+    message(&g, 1, pool);
+    refused(model(g, 18), FN_EUNSUPPORTED, "ceil_mode");
 }
 
 static void an_output_that_is_not_made_cannot_be_used(void **state) {
@@ -911,7 +935,9 @@ int main(void) {
         cmocka_unit_test(upsample_becomes_resize),
         cmocka_unit_test(a_shrinking_upsample_is_refused),
         cmocka_unit_test(empty_tensors_of_resize_are_absent_inputs),
-        cmocka_unit_test(dropout_does_nothing),
+        cmocka_unit_test(dropout_keeps_its_ratio_as_an_input),
+        cmocka_unit_test(axes_of_set_18_become_an_attribute),
+        cmocka_unit_test(a_rounding_up_euclidean_pool_is_refused),
         cmocka_unit_test(an_output_that_is_not_made_cannot_be_used),
         cmocka_unit_test(old_softmax_runs_over_all_later_dimensions),
         cmocka_unit_test(training_forms_are_refused),

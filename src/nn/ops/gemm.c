@@ -28,6 +28,12 @@ static int64_t cost_gemm(const fn_infer_args *a) {
     return fn_shape_count(&a->out[0].shape) * a->in[0].shape.dim[!ta];
 }
 
+/// Steps through the added matrix, which may have one row or one column for all.
+static void added_steps(const fn_shape *s, int64_t *row_step, int64_t *column_step) {
+    *column_step = s->rank && s->dim[s->rank - 1] > 1;
+    *row_step = s->rank == 2 && s->dim[0] > 1 ? s->dim[1] : 0;
+}
+
 static void forward_gemm(const fn_run_args *a) {
     int ta = fn_node_int(a->node, "transA", 0) != 0, tb = fn_node_int(a->node, "transB", 0) != 0;
     int64_t m = a->out_shape[0].dim[0], n = a->out_shape[0].dim[1], k = a->in_shape[0].dim[!ta];
@@ -36,11 +42,8 @@ static void forward_gemm(const fn_run_args *a) {
     const fn_real *c = a->n_in > 2 ? a->in[2] : NULL;
     fn_real *y = a->out[0];
     int64_t row_step = 0, column_step = 0;
-    if (c) {
-        const fn_shape *s = &a->in_shape[2];
-        column_step = s->rank && s->dim[s->rank - 1] > 1;
-        row_step = s->rank == 2 && s->dim[0] > 1 ? s->dim[1] : 0;
-    }
+    if (c)
+        added_steps(&a->in_shape[2], &row_step, &column_step);
     for (int64_t i = 0; i < m; i++) {
         for (int64_t j = 0; j < n; j++) {
             fn_real sum = 0;
@@ -49,6 +52,45 @@ static void forward_gemm(const fn_run_args *a) {
             y[i * n + j] = alpha * sum + (c ? beta * c[i * row_step + j * column_step] : 0);
         }
     }
+}
+
+/// With y (m, n) = alpha A (m, k) B (k, n) + beta C: dA = alpha dy B', dB = alpha A' dy, dC = beta dy summed
+/// over the rows and columns that C does not have.
+static void backward_gemm(const fn_grad_args *a) {
+    const fn_node *node = a->run.node;
+    int ta = fn_node_int(node, "transA", 0) != 0, tb = fn_node_int(node, "transB", 0) != 0;
+    int64_t m = a->run.out_shape[0].dim[0], n = a->run.out_shape[0].dim[1], k = a->run.in_shape[0].dim[!ta];
+    double alpha = (double)fn_node_float(node, "alpha", 1.0F);
+    double beta = (double)fn_node_float(node, "beta", 1.0F);
+    const fn_real *x = a->run.in[0], *w = a->run.in[1], *dy = a->dout[0];
+    fn_real *dx = a->din[0], *dw = a->din[1], *dc = a->run.n_in > 2 ? a->din[2] : NULL;
+    for (int64_t i = 0; dx && i < m; i++)
+        for (int64_t l = 0; l < k; l++) {
+            double sum = 0;
+            for (int64_t j = 0; j < n; j++)
+                sum += (double)dy[i * n + j] * (double)(tb ? w[j * k + l] : w[l * n + j]);
+            dx[ta ? l * m + i : i * k + l] += (fn_real)(alpha * sum);
+        }
+    for (int64_t l = 0; dw && l < k; l++)
+        for (int64_t j = 0; j < n; j++) {
+            double sum = 0;
+            for (int64_t i = 0; i < m; i++)
+                sum += (double)(ta ? x[l * m + i] : x[i * k + l]) * (double)dy[i * n + j];
+            dw[tb ? j * k + l : l * n + j] += (fn_real)(alpha * sum);
+        }
+    if (!dc)
+        return;
+    int64_t row_step, column_step;
+    added_steps(&a->run.in_shape[2], &row_step, &column_step);
+    int64_t rows = row_step ? m : 1, columns = column_step ? n : 1;
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t q = 0; q < columns; q++) {
+            double sum = 0;
+            for (int64_t i = row_step ? r : 0; i < (row_step ? r + 1 : m); i++)
+                for (int64_t j = column_step ? q : 0; j < (column_step ? q + 1 : n); j++)
+                    sum += (double)dy[i * n + j];
+            dc[r * row_step + q * column_step] += (fn_real)(beta * sum);
+        }
 }
 
 static int infer_matmul(const fn_infer_args *a) {
@@ -90,5 +132,50 @@ static void forward_matmul(const fn_run_args *a) {
     }
 }
 
-const fn_op_def FN_OP(gemm) = {"Gemm", 2, 3, 0, infer_gemm, forward_gemm, cost_gemm};
-const fn_op_def FN_OP(matmul) = {"MatMul", 2, 2, 0, infer_matmul, forward_matmul, cost_matmul};
+/// Per matrix of the stack dx (m, k) = dy w', dw (k, n) = x' dy; a w shared by the stack gets the sum.
+static void backward_matmul(const fn_grad_args *a) {
+    const fn_shape *xs = &a->run.in_shape[0], *ws = &a->run.in_shape[1];
+    int64_t m = xs->dim[xs->rank - 2], k = xs->dim[xs->rank - 1], n = ws->dim[ws->rank - 1];
+    int64_t stack = fn_shape_count(xs) / (m * k);
+    if (ws->rank == 2) { // one tall matrix
+        m *= stack;
+        stack = 1;
+    }
+    for (int64_t s = 0; s < stack; s++) {
+        const fn_real *x = (const fn_real *)a->run.in[0] + s * m * k;
+        const fn_real *w = (const fn_real *)a->run.in[1] + s * k * n;
+        const fn_real *dy = (const fn_real *)a->dout[0] + s * m * n;
+        fn_real *dx = a->din[0] ? (fn_real *)a->din[0] + s * m * k : NULL;
+        fn_real *dw = a->din[1] ? (fn_real *)a->din[1] + s * k * n : NULL;
+        for (int64_t i = 0; dx && i < m; i++)
+            for (int64_t l = 0; l < k; l++) {
+                double sum = 0;
+                for (int64_t j = 0; j < n; j++)
+                    sum += (double)dy[i * n + j] * (double)w[l * n + j];
+                dx[i * k + l] += (fn_real)sum;
+            }
+        for (int64_t l = 0; dw && l < k; l++)
+            for (int64_t j = 0; j < n; j++) {
+                double sum = 0;
+                for (int64_t i = 0; i < m; i++)
+                    sum += (double)x[i * k + l] * (double)dy[i * n + j];
+                dw[l * n + j] += (fn_real)sum;
+            }
+    }
+}
+
+const fn_op_def FN_OP(gemm) = {.name = "Gemm",
+                               .min_inputs = 2,
+                               .max_inputs = 3,
+                               .infer = infer_gemm,
+                               .forward = forward_gemm,
+                               .cost = cost_gemm,
+                               .trainable = 1U << 1 | 1U << 2,
+                               .backward = backward_gemm};
+const fn_op_def FN_OP(matmul) = {.name = "MatMul",
+                                 .min_inputs = 2,
+                                 .max_inputs = 2,
+                                 .infer = infer_matmul,
+                                 .forward = forward_matmul,
+                                 .cost = cost_matmul,
+                                 .backward = backward_matmul};

@@ -19,19 +19,18 @@ static void strides_of(const fn_shape *s, int64_t stride[FN_MAX_RANK]) {
     }
 }
 
-/// Copies a block of size `count` between two arrays with these strides.
-static void copy_block(fn_real *dst, const int64_t *dst_stride, const fn_real *src, const int64_t *src_stride,
-                       const int64_t *count, int rank) {
+/// Copies a block of size `count` between two arrays with these strides, or adds it to what is there.
+static void move_block(fn_real *dst, const int64_t *dst_stride, const fn_real *src, const int64_t *src_stride,
+                       const int64_t *count, int rank, int adds) {
     if (rank == 0) {
-        *dst = *src;
+        *dst = adds ? *dst + *src : *src;
         return;
     }
-    for (int64_t i = 0; i < count[0]; i++) {
-        if (rank == 1)
-            dst[i * dst_stride[0]] = src[i * src_stride[0]];
+    for (int64_t i = 0; i < count[0]; i++, dst += dst_stride[0], src += src_stride[0]) {
+        if (rank > 1)
+            move_block(dst, dst_stride + 1, src, src_stride + 1, count + 1, rank - 1, adds);
         else
-            copy_block(dst + i * dst_stride[0], dst_stride + 1, src + i * src_stride[0], src_stride + 1,
-                       count + 1, rank - 1);
+            *dst = adds ? *dst + *src : *src;
     }
 }
 
@@ -56,21 +55,35 @@ static int infer_pad(const fn_infer_args *a) {
     return FN_OK;
 }
 
-static void forward_pad(const fn_run_args *a) {
-    const fn_shape *xs = &a->in_shape[0], *ys = &a->out_shape[0];
-    int64_t pads[2 * FN_MAX_RANK], from[FN_MAX_RANK], to[FN_MAX_RANK], offset = 0;
+/// Strides of both tensors and where the input begins in the output.
+static int64_t pad_strides(const fn_run_args *a, int64_t *from, int64_t *to) {
+    int64_t pads[2 * FN_MAX_RANK], offset = 0;
     fn_run_ints(a, "pads", 1, pads, 2 * FN_MAX_RANK);
+    strides_of(&a->in_shape[0], from);
+    strides_of(&a->out_shape[0], to);
+    for (int i = 0; i < a->in_shape[0].rank; i++)
+        offset += pads[i] * to[i];
+    return offset;
+}
+
+static void forward_pad(const fn_run_args *a) {
+    const fn_shape *xs = &a->in_shape[0];
+    int64_t from[FN_MAX_RANK], to[FN_MAX_RANK], offset = pad_strides(a, from, to);
     fn_real value = fn_node_float(a->node, "value", 0.0F), *y = a->out[0];
     if (a->n_in > 2 && a->in[2])
         value = *(const fn_real *)a->in[2];
-    int64_t n = fn_shape_count(ys);
+    int64_t n = fn_shape_count(&a->out_shape[0]);
     for (int64_t i = 0; i < n; i++)
         y[i] = value;
-    strides_of(xs, from);
-    strides_of(ys, to);
-    for (int i = 0; i < xs->rank; i++)
-        offset += pads[i] * to[i];
-    copy_block(y + offset, to, a->in[0], from, xs->dim, xs->rank);
+    move_block(y + offset, to, a->in[0], from, xs->dim, xs->rank, 0);
+}
+
+/// To what was padded only; the number around it does not learn.
+static void backward_pad(const fn_grad_args *a) {
+    const fn_shape *xs = &a->run.in_shape[0];
+    int64_t from[FN_MAX_RANK], to[FN_MAX_RANK], offset = pad_strides(&a->run, from, to);
+    if (a->din[0])
+        move_block(a->din[0], from, (const fn_real *)a->dout[0] + offset, to, xs->dim, xs->rank, 1);
 }
 
 static int infer_concat(const fn_infer_args *a) {
@@ -115,6 +128,24 @@ static void forward_concat(const fn_run_args *a) {
             int64_t n = a->in_shape[k].dim[axis] * inner;
             memcpy(y, (const fn_real *)a->in[k] + o * n, (size_t)n * sizeof *y);
             y += n;
+        }
+}
+
+static void backward_concat(const fn_grad_args *a) {
+    const fn_shape *ys = &a->run.out_shape[0];
+    int64_t axis = axis_of(a->run.node, ys->rank, 0), outer = 1, inner = 1;
+    for (int i = 0; i < axis; i++)
+        outer *= ys->dim[i];
+    for (int i = (int)axis + 1; i < ys->rank; i++)
+        inner *= ys->dim[i];
+    const fn_real *dy = a->dout[0];
+    for (int64_t o = 0; o < outer; o++)
+        for (int k = 0; k < a->run.n_in; k++) {
+            int64_t n = a->run.in_shape[k].dim[axis] * inner;
+            fn_real *dx = a->din[k] ? (fn_real *)a->din[k] + o * n : NULL;
+            for (int64_t i = 0; dx && i < n; i++)
+                dx[i] += dy[i];
+            dy += n;
         }
 }
 
@@ -173,8 +204,9 @@ static int infer_slice(const fn_infer_args *a) {
     return FN_OK;
 }
 
-static void forward_slice(const fn_run_args *a) {
-    const fn_shape *xs = &a->in_shape[0], *ys = &a->out_shape[0];
+/// Strides of both tensors, the input's in steps of the slice, and where the slice begins.
+static int64_t slice_strides(const fn_run_args *a, int64_t *from, int64_t *to) {
+    const fn_shape *xs = &a->in_shape[0];
     int64_t ints[4][FN_MAX_RANK], first[FN_MAX_RANK], count[FN_MAX_RANK], step[FN_MAX_RANK], offset = 0;
     static const char *const names[4] = {"starts", "ends", "axes", "steps"};
     int n[4];
@@ -182,14 +214,26 @@ static void forward_slice(const fn_run_args *a) {
         n[i] = fn_run_ints(a, names[i], i + 1, ints[i], FN_MAX_RANK);
     slice_of(xs, ints[0], ints[1], n[2] < 0 ? NULL : ints[2], n[3] < 0 ? NULL : ints[3], n[0], first, count,
              step);
-    int64_t from[FN_MAX_RANK], to[FN_MAX_RANK];
     strides_of(xs, from);
-    strides_of(ys, to);
+    strides_of(&a->out_shape[0], to);
     for (int i = 0; i < xs->rank; i++) {
         offset += first[i] * from[i];
         from[i] *= step[i];
     }
-    copy_block(a->out[0], to, (const fn_real *)a->in[0] + offset, from, count, xs->rank);
+    return offset;
+}
+
+static void forward_slice(const fn_run_args *a) {
+    const fn_shape *ys = &a->out_shape[0];
+    int64_t from[FN_MAX_RANK], to[FN_MAX_RANK], offset = slice_strides(a, from, to);
+    move_block(a->out[0], to, (const fn_real *)a->in[0] + offset, from, ys->dim, ys->rank, 0);
+}
+
+static void backward_slice(const fn_grad_args *a) {
+    const fn_shape *ys = &a->run.out_shape[0];
+    int64_t from[FN_MAX_RANK], to[FN_MAX_RANK], offset = slice_strides(&a->run, from, to);
+    if (a->din[0])
+        move_block((fn_real *)a->din[0] + offset, from, a->dout[0], to, ys->dim, ys->rank, 1);
 }
 
 static void order_of(const fn_node *node, int rank, int64_t order[FN_MAX_RANK]) {
@@ -213,18 +257,53 @@ static int infer_transpose(const fn_infer_args *a) {
     return FN_OK;
 }
 
-static void forward_transpose(const fn_run_args *a) {
-    const fn_shape *xs = &a->in_shape[0], *ys = &a->out_shape[0];
-    int64_t order[FN_MAX_RANK], stride[FN_MAX_RANK], from[FN_MAX_RANK], to[FN_MAX_RANK];
+/// Strides of the output, and of the input in the output's order.
+static void transpose_strides(const fn_run_args *a, int64_t *from, int64_t *to) {
+    const fn_shape *xs = &a->in_shape[0];
+    int64_t order[FN_MAX_RANK], stride[FN_MAX_RANK];
     order_of(a->node, xs->rank, order);
     strides_of(xs, stride);
-    strides_of(ys, to);
+    strides_of(&a->out_shape[0], to);
     for (int i = 0; i < xs->rank; i++)
         from[i] = stride[order[i]];
-    copy_block(a->out[0], to, a->in[0], from, ys->dim, ys->rank);
 }
 
-const fn_op_def FN_OP(pad) = {"Pad", 1, 3, 0, infer_pad, forward_pad, NULL};
-const fn_op_def FN_OP(concat) = {"Concat", 1, FN_MAX_INPUTS, 0, infer_concat, forward_concat, NULL};
-const fn_op_def FN_OP(slice) = {"Slice", 1, 5, 0, infer_slice, forward_slice, NULL};
-const fn_op_def FN_OP(transpose) = {"Transpose", 1, 1, 0, infer_transpose, forward_transpose, NULL};
+static void forward_transpose(const fn_run_args *a) {
+    const fn_shape *ys = &a->out_shape[0];
+    int64_t from[FN_MAX_RANK], to[FN_MAX_RANK];
+    transpose_strides(a, from, to);
+    move_block(a->out[0], to, a->in[0], from, ys->dim, ys->rank, 0);
+}
+
+static void backward_transpose(const fn_grad_args *a) {
+    const fn_shape *ys = &a->run.out_shape[0];
+    int64_t from[FN_MAX_RANK], to[FN_MAX_RANK];
+    transpose_strides(&a->run, from, to);
+    if (a->din[0])
+        move_block(a->din[0], from, a->dout[0], to, ys->dim, ys->rank, 1);
+}
+
+const fn_op_def FN_OP(pad) = {.name = "Pad",
+                              .min_inputs = 1,
+                              .max_inputs = 3,
+                              .infer = infer_pad,
+                              .forward = forward_pad,
+                              .backward = backward_pad};
+const fn_op_def FN_OP(concat) = {.name = "Concat",
+                                 .min_inputs = 1,
+                                 .max_inputs = FN_MAX_INPUTS,
+                                 .infer = infer_concat,
+                                 .forward = forward_concat,
+                                 .backward = backward_concat};
+const fn_op_def FN_OP(slice) = {.name = "Slice",
+                                .min_inputs = 1,
+                                .max_inputs = 5,
+                                .infer = infer_slice,
+                                .forward = forward_slice,
+                                .backward = backward_slice};
+const fn_op_def FN_OP(transpose) = {.name = "Transpose",
+                                    .min_inputs = 1,
+                                    .max_inputs = 1,
+                                    .infer = infer_transpose,
+                                    .forward = forward_transpose,
+                                    .backward = backward_transpose};

@@ -37,7 +37,12 @@
     X(unsqueeze)                                                                                             \
     X(shape)                                                                                                 \
     X(gather)                                                                                                \
-    X(cast)
+    X(cast)                                                                                                  \
+    X(lrn)                                                                                                   \
+    X(lp_pool)                                                                                               \
+    X(lp_normalization)                                                                                      \
+    X(dropout)                                                                                               \
+    X(reduce_max)
 
 #define FN_OP_DECLARE(op) extern const struct fn_op_def fn_op_##op##_f32, fn_op_##op##_f64;
 FN_OP_LIST(FN_OP_DECLARE)

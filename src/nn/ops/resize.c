@@ -95,4 +95,34 @@ static void forward(const fn_run_args *a) {
     }
 }
 
-const fn_op_def FN_OP(resize) = {"Resize", 1, 4, 0, infer, forward, NULL};
+/// dx (N, C, H, W) += the four taps' shares of dy (N, C, OH, OW).
+static void backward(const fn_grad_args *a) {
+    const fn_shape *xs = &a->run.in_shape[0], *ys = &a->run.out_shape[0];
+    const char *where = text_of(a->run.node, "coordinate_transformation_mode", "half_pixel");
+    int nearest = strcmp(text_of(a->run.node, "mode", "nearest"), "nearest") == 0;
+    const fn_real *dy = a->dout[0];
+    for (int64_t plane = 0; a->din[0] && plane < xs->dim[0] * xs->dim[1]; plane++) {
+        fn_real *dx = (fn_real *)a->din[0] + plane * xs->dim[2] * xs->dim[3];
+        for (int64_t oy = 0; oy < ys->dim[2]; oy++) {
+            int64_t top, bottom;
+            double v;
+            tap(where, nearest, oy, xs->dim[2], ys->dim[2], &top, &bottom, &v);
+            for (int64_t ox = 0; ox < ys->dim[3]; ox++, dy++) {
+                int64_t left, right;
+                double u, g = (double)*dy;
+                tap(where, nearest, ox, xs->dim[3], ys->dim[3], &left, &right, &u);
+                dx[top * xs->dim[3] + left] += (fn_real)((1 - v) * (1 - u) * g);
+                dx[top * xs->dim[3] + right] += (fn_real)((1 - v) * u * g);
+                dx[bottom * xs->dim[3] + left] += (fn_real)(v * (1 - u) * g);
+                dx[bottom * xs->dim[3] + right] += (fn_real)(v * u * g);
+            }
+        }
+    }
+}
+
+const fn_op_def FN_OP(resize) = {.name = "Resize",
+                                 .min_inputs = 1,
+                                 .max_inputs = 4,
+                                 .infer = infer,
+                                 .forward = forward,
+                                 .backward = backward};

@@ -53,6 +53,6 @@ static int infer_cast(const fn_infer_args *a) {
     return FN_OK;
 }
 
-const fn_op_def FN_OP(shape) = {"Shape", 1, 1, 0, infer_shape, NULL, NULL};
-const fn_op_def FN_OP(gather) = {"Gather", 2, 2, 0, infer_gather, NULL, NULL};
-const fn_op_def FN_OP(cast) = {"Cast", 1, 1, 0, infer_cast, NULL, NULL};
+const fn_op_def FN_OP(shape) = {.name = "Shape", .min_inputs = 1, .max_inputs = 1, .infer = infer_shape};
+const fn_op_def FN_OP(gather) = {.name = "Gather", .min_inputs = 2, .max_inputs = 2, .infer = infer_gather};
+const fn_op_def FN_OP(cast) = {.name = "Cast", .min_inputs = 1, .max_inputs = 1, .infer = infer_cast};

@@ -114,8 +114,33 @@ static void forward(const fn_run_args *a) {
         memcpy(a->out[0], a->in[0], (size_t)fn_shape_count(&a->out_shape[0]) * sizeof(fn_real));
 }
 
-const fn_op_def FN_OP(identity) = {"Identity", 1, 1, 1, infer_identity, forward, NULL};
-const fn_op_def FN_OP(reshape) = {"Reshape", 1, 2, 1, infer_reshape, forward, NULL};
-const fn_op_def FN_OP(flatten) = {"Flatten", 1, 1, 1, infer_flatten, forward, NULL};
-const fn_op_def FN_OP(squeeze) = {"Squeeze", 1, 2, 1, infer_squeeze, forward, NULL};
-const fn_op_def FN_OP(unsqueeze) = {"Unsqueeze", 1, 2, 1, infer_unsqueeze, forward, NULL};
+const fn_op_def FN_OP(identity) = {.name = "Identity",
+                                   .min_inputs = 1,
+                                   .max_inputs = 1,
+                                   .is_view = 1,
+                                   .infer = infer_identity,
+                                   .forward = forward};
+const fn_op_def FN_OP(reshape) = {.name = "Reshape",
+                                  .min_inputs = 1,
+                                  .max_inputs = 2,
+                                  .is_view = 1,
+                                  .infer = infer_reshape,
+                                  .forward = forward};
+const fn_op_def FN_OP(flatten) = {.name = "Flatten",
+                                  .min_inputs = 1,
+                                  .max_inputs = 1,
+                                  .is_view = 1,
+                                  .infer = infer_flatten,
+                                  .forward = forward};
+const fn_op_def FN_OP(squeeze) = {.name = "Squeeze",
+                                  .min_inputs = 1,
+                                  .max_inputs = 2,
+                                  .is_view = 1,
+                                  .infer = infer_squeeze,
+                                  .forward = forward};
+const fn_op_def FN_OP(unsqueeze) = {.name = "Unsqueeze",
+                                    .min_inputs = 1,
+                                    .max_inputs = 2,
+                                    .is_view = 1,
+                                    .infer = infer_unsqueeze,
+                                    .forward = forward};

@@ -1,0 +1,511 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Learning on oneDNN against learning on the reference: each operator and small networks, float and bfloat16,
+// one thread and two, each source of statistics; and that a pass can be repeated bit by bit.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "base/random.h"
+#include "model/networks.h"
+#include "nn/training.h"
+
+#include <math.h>
+#include <omp.h>
+#include <stdio.h>
+#include <string.h>
+
+static fn_rng rng;
+
+static int start_test(void **state) {
+    (void)state;
+    rng = fn_rng_at(11, 1, 0); // each test alone draws the same numbers
+    return 0;
+}
+
+static int constant(fn_graph *g, const char *name, fn_shape shape, float offset) {
+    size_t n = (size_t)fn_shape_count(&shape);
+    float *data = fn_calloc(n, sizeof *data);
+    float scale = shape.rank > 1 ? 1.4F / sqrtf((float)(n / (size_t)shape.dim[0])) : 0.3F;
+    for (size_t i = 0; i < n; i++)
+        data[i] = offset + scale * fn_rng_normal(&rng);
+    int value = fn_graph_constant(g, name, FN_F32, shape, data);
+    fn_free(data);
+    return value;
+}
+
+// --- small graphs: (N, 6, 11, 9) or what `channels` says in; each ends as (N, D) ------------------------
+
+typedef struct layer_case {
+    const char *name;
+    int channels;
+    int (*build)(fn_graph *g, int x, const struct layer_case *c);
+    int out, kernel, stride, pad, dilation, group;
+} layer_case;
+
+static int conv(fn_graph *g, int x, const layer_case *c) {
+    int w = constant(g, "w", fn_shape_make(4, c->out, c->channels / c->group, c->kernel, c->kernel), 0);
+    int b = constant(g, "b", fn_shape_make(1, c->out), 0);
+    return fn_conv(g, "conv", x, w, b,
+                   &(fn_conv_attrs){.stride = {c->stride, c->stride},
+                                    .pad = {c->pad, c->pad, c->pad, c->pad},
+                                    .dilation = {c->dilation, c->dilation},
+                                    .group = c->group});
+}
+
+static int norm(fn_graph *g, const char *name, int x, int channels) {
+    char names[4][64];
+    for (int i = 0; i < 4; i++)
+        snprintf(names[i], sizeof names[i], "%s.%d", name, i);
+    return fn_batch_norm(g, name, x, constant(g, names[0], fn_shape_make(1, channels), 1),
+                         constant(g, names[1], fn_shape_make(1, channels), 0),
+                         constant(g, names[2], fn_shape_make(1, channels), 0),
+                         constant(g, names[3], fn_shape_make(1, channels), 2), 1e-5F);
+}
+
+static int conv_norm(fn_graph *g, int x, const layer_case *c) {
+    return norm(g, "bn", conv(g, x, c), c->out);
+}
+
+static int conv_norm_relu(fn_graph *g, int x, const layer_case *c) {
+    return fn_relu(g, "relu", conv_norm(g, x, c));
+}
+
+/// The relu is not the only reader of the norm.
+static int norm_read_twice(fn_graph *g, int x, const layer_case *c) {
+    int y = conv_norm(g, x, c);
+    return fn_add(g, "add", fn_relu(g, "relu", y), y);
+}
+
+static int relu(fn_graph *g, int x, const layer_case *c) {
+    return fn_relu(g, "relu", conv(g, x, c));
+}
+
+static int prelu(fn_graph *g, int x, const layer_case *c) {
+    return fn_prelu(g, "prelu", conv(g, x, c), constant(g, "slope", fn_shape_make(3, c->out, 1, 1), 0.2F));
+}
+
+static int max_pool(fn_graph *g, int x, const layer_case *c) {
+    return fn_max_pool(g, "pool", conv(g, x, c), 3, 2, (int[4]){1, 1, 1, 1});
+}
+
+static int average_pool(fn_graph *g, int x, const layer_case *c) {
+    return fn_average_pool(g, "pool", conv(g, x, c), 3, 2, (int[4]){1, 0, 1, 1});
+}
+
+static int global_pool(fn_graph *g, int x, const layer_case *c) {
+    return fn_global_average_pool(g, "pool", conv(g, x, c));
+}
+
+static int l2_pool(fn_graph *g, int x, const layer_case *c) {
+    return fn_l2_pool(g, "pool", conv(g, x, c), 3, 3, NULL);
+}
+
+static int padded_l2_pool(fn_graph *g, int x, const layer_case *c) {
+    return fn_l2_pool(g, "pool", fn_relu(g, "relu", conv(g, x, c)), 3, 1, (int[4]){1, 1, 1, 1});
+}
+
+static int lrn_5(fn_graph *g, int x, const layer_case *c) {
+    return fn_lrn(g, "lrn", conv(g, x, c), 5, 0.3F, 0.75F, 1.0F);
+}
+
+static int lrn_11(fn_graph *g, int x, const layer_case *c) {
+    return fn_lrn(g, "lrn", conv(g, x, c), 11, 0.3F, 0.75F, 1.0F);
+}
+
+static int pad(fn_graph *g, int x, const layer_case *c) {
+    return fn_pad(g, "pad", conv(g, x, c), (int[4]){0, 0, 1, 2}, (int[4]){0, 0, 2, 0});
+}
+
+static int pad_channels(fn_graph *g, int x, const layer_case *c) {
+    return fn_pad(g, "pad", conv(g, x, c), (int[4]){0, 0, 0, 0}, (int[4]){0, 16, 0, 0});
+}
+
+static int scaling(fn_graph *g, int x, const layer_case *c) {
+    float factor = 0.17F;
+    return fn_mul(g, "mul", conv(g, x, c), fn_graph_constant(g, "factor", FN_F32, fn_shape_make(0), &factor));
+}
+
+static int residual(fn_graph *g, int x, const layer_case *c) {
+    int y = conv(g, x, c);
+    return fn_add(g, "add", y, fn_sigmoid(g, "sigmoid", y));
+}
+
+/// Four readers of one value; widths that end inside a block when `out` is no multiple of 16.
+static int concat(fn_graph *g, int x, const layer_case *c) {
+    int y = conv(g, x, c);
+    int parts[4] = {y, fn_relu(g, "relu", y), fn_max_pool(g, "pool", y, 3, 1, (int[4]){1, 1, 1, 1}),
+                    fn_l2_pool(g, "l2", y, 3, 1, (int[4]){1, 1, 1, 1})};
+    return fn_concat(g, "concat", parts, 4, 1);
+}
+
+static int dense(fn_graph *g, int x, const layer_case *c) {
+    int flat = fn_flatten(g, "flat0", conv(g, x, c));
+    int w = constant(g, "dense_w", fn_shape_make(2, 20, c->out * 11 * 9), 0);
+    return fn_dense(g, "dense", flat, w, constant(g, "dense_b", fn_shape_make(1, 20), 0));
+}
+
+static int maxout(fn_graph *g, int x, const layer_case *c) {
+    return fn_maxout(g, "maxout", dense(g, x, c), 2);
+}
+
+static int dropout(fn_graph *g, int x, const layer_case *c) {
+    return fn_dropout(g, "dropout", dense(g, x, c), 0.4F);
+}
+
+static int unit(fn_graph *g, int x, const layer_case *c) {
+    return fn_l2_normalize(g, "unit", dense(g, x, c));
+}
+
+static const layer_case cases[] = {
+    {"conv 3x3", 6, conv, 20, 3, 1, 1, 1, 1},
+    {"conv 3x3 of an image", 3, conv, 32, 3, 2, 1, 1, 1},
+    {"conv 5x5 stride 2", 16, conv, 32, 5, 2, 2, 1, 1},
+    {"conv 1x1", 32, conv, 48, 1, 1, 0, 1, 1},
+    {"conv 3x3 where Winograd pays", 32, conv, 64, 3, 1, 1, 1, 1},
+    {"conv dilated", 16, conv, 16, 3, 1, 2, 2, 1},
+    {"conv depthwise", 32, conv, 32, 3, 1, 1, 1, 32},
+    {"conv in two groups", 12, conv, 20, 3, 1, 1, 1, 2},
+    {"batch-norm", 16, conv_norm, 32, 3, 1, 1, 1, 1},
+    {"batch-norm, odd width", 5, conv_norm, 21, 3, 1, 1, 1, 1},
+    {"batch-norm with relu", 16, conv_norm_relu, 32, 3, 1, 1, 1, 1},
+    {"batch-norm with relu, odd width", 6, conv_norm_relu, 20, 3, 1, 1, 1, 1},
+    {"batch-norm read twice", 16, norm_read_twice, 32, 3, 1, 1, 1, 1},
+    {"relu", 16, relu, 32, 3, 1, 1, 1, 1},
+    {"prelu", 16, prelu, 32, 3, 1, 1, 1, 1},
+    {"prelu, odd width", 6, prelu, 20, 3, 1, 1, 1, 1},
+    {"max pool", 16, max_pool, 32, 3, 1, 1, 1, 1},
+    {"average pool", 16, average_pool, 20, 3, 1, 1, 1, 1},
+    {"global pool", 16, global_pool, 32, 3, 1, 1, 1, 1},
+    {"L2 pool", 16, l2_pool, 32, 3, 1, 1, 1, 1},
+    {"L2 pool with padding, odd width", 6, padded_l2_pool, 20, 3, 1, 1, 1, 1},
+    {"LRN of 5", 16, lrn_5, 32, 3, 1, 1, 1, 1},
+    {"LRN of 11", 16, lrn_11, 32, 3, 1, 1, 1, 1},
+    {"padding", 16, pad, 32, 3, 1, 1, 1, 1},
+    {"padding of channels", 16, pad_channels, 16, 3, 1, 1, 1, 1},
+    {"scaling", 16, scaling, 32, 3, 1, 1, 1, 1},
+    {"residual", 16, residual, 32, 3, 1, 1, 1, 1},
+    {"concat", 16, concat, 32, 3, 1, 1, 1, 1},
+    {"concat, odd widths", 6, concat, 20, 3, 1, 1, 1, 1},
+    {"dense", 6, dense, 20, 3, 1, 1, 1, 1},
+    {"maxout", 6, maxout, 16, 3, 1, 1, 1, 1},
+    {"dropout", 6, dropout, 16, 3, 1, 1, 1, 1},
+    {"unit length", 6, unit, 16, 3, 1, 1, 1, 1},
+};
+
+static fn_graph *graph_of(const layer_case *c) {
+    fn_graph *g;
+    rng = fn_rng_at(11, 2, 0); // every graph of a case has the same weights
+    assert_int_equal(fn_graph_open(&g), FN_OK);
+    int x = fn_graph_input(g, "input", fn_shape_make(4, -1, c->channels, 11, 9));
+    fn_graph_output(g, fn_flatten(g, "flat", c->build(g, x, c)));
+    if (fn_graph_finish(g) < 0)
+        fail_msg("%s: %s", c->name, fn_last_error());
+    return g;
+}
+
+// --- one forward and one backward pass, with everything they leave --------------------------------------
+
+typedef struct run {
+    fn_training *training;
+    size_t n_x, n_y;
+    float *y, *dx;
+} run;
+
+static run run_graph(fn_graph *g, const fn_training_options *options, fn_pass how, int n) {
+    run r = {0};
+    fn_training_options o = *options;
+    o.wants_input = 1;
+    if (fn_training_open(&r.training, g, &o) < 0)
+        fail_msg("%s", fn_last_error());
+    fn_shape input = fn_input_shape(fn_training_graph(r.training), 0, n, 0, 0);
+    fn_pass pass = fn_training_pass(r.training);
+    how.weights = pass.weights;
+    how.gradients = pass.gradients;
+    how.statistics = pass.statistics;
+    r.n_x = (size_t)fn_shape_count(&input);
+    r.n_y = (size_t)n * (size_t)fn_training_dimension(r.training);
+    float *x = fn_calloc(r.n_x, sizeof *x), *dy = fn_calloc(r.n_y, sizeof *dy);
+    r.y = fn_calloc(r.n_y, sizeof *r.y);
+    r.dx = fn_calloc(r.n_x, sizeof *r.dx);
+    rng = fn_rng_at(11, 3, 0);
+    for (size_t i = 0; i < r.n_x; i++)
+        x[i] = fn_rng_normal(&rng);
+    for (size_t i = 0; i < r.n_y; i++)
+        dy[i] = fn_rng_normal(&rng);
+    if (fn_training_forward(r.training, &how, x, n, r.y) < 0 ||
+        fn_training_backward(r.training, &how, dy, n, r.dx) < 0)
+        fail_msg("%s", fn_last_error());
+    fn_free(x);
+    fn_free(dy);
+    return r;
+}
+
+static void close_run(run *r) {
+    fn_training_free(r->training);
+    fn_free(r->y);
+    fn_free(r->dx);
+}
+
+/// |a - b| / |a|
+static double difference(const float *a, const float *b, size_t n) {
+    double apart = 0, size = 0;
+    for (size_t i = 0; i < n; i++) {
+        double d = (double)a[i] - (double)b[i];
+        apart += d * d;
+        size += (double)a[i] * (double)a[i];
+    }
+    return size > 0 ? sqrt(apart / size) : sqrt(apart);
+}
+
+static double norm_of(const float *a, size_t n) {
+    double size = 0;
+    for (size_t i = 0; i < n; i++)
+        size += (double)a[i] * (double)a[i];
+    return sqrt(size);
+}
+
+/// The largest relative difference of the outputs and of each gradient. The gradient of a bias before a
+/// batch-norm is zero but for rounding: such a one is measured against the largest gradient of all.
+static double worst_difference(const run *a, const run *b, const char *what, double tolerance) {
+    const fn_parameters *p = fn_training_parameters(a->training);
+    const float *ga = fn_training_gradients(a->training), *gb = fn_training_gradients(b->training);
+    double worst = difference(a->y, b->y, a->n_y), largest = 0;
+    double d = difference(a->dx, b->dx, a->n_x);
+    worst = d > worst ? d : worst;
+    if (!(worst <= tolerance))
+        fail_msg("%s: results or the gradient of the input differ by %g", what, worst);
+    for (int i = 0; i < p->n_trained; i++)
+        largest = fmax(largest, norm_of(ga + p->trained[i].offset, p->trained[i].count));
+    assert_true(largest > 0);
+    for (int i = 0; i < p->n_trained; i++) {
+        const fn_parameter *q = &p->trained[i];
+        double size = norm_of(ga + q->offset, q->count);
+        d = difference(ga + q->offset, gb + q->offset, q->count);
+        if (size < 1e-4 * largest)
+            d *= size / largest;
+        if (!(d <= tolerance))
+            fail_msg("%s: the gradient of %s differs by %g", what, q->name, d);
+        worst = d > worst ? d : worst;
+    }
+    d = difference(fn_training_statistics(a->training), fn_training_statistics(b->training),
+                   p->statistics_size);
+    if (!(d <= tolerance))
+        fail_msg("%s: the running statistics differ by %g", what, d);
+    return d > worst ? d : worst;
+}
+
+static double compare(const layer_case *c, const fn_training_options *a, const fn_training_options *b,
+                      fn_pass how, double tolerance) {
+    run x = run_graph(graph_of(c), a, how, 3), y = run_graph(graph_of(c), b, how, 3);
+    double worst = worst_difference(&x, &y, c->name, tolerance);
+    close_run(&x);
+    close_run(&y);
+    return worst;
+}
+
+#define N_CASES (sizeof cases / sizeof *cases)
+static const fn_training_options reference = {.backend = FN_BACKEND_REF},
+                                 onednn = {.backend = FN_BACKEND_ONEDNN, .threads = 1},
+                                 two_threads = {.backend = FN_BACKEND_ONEDNN, .threads = 2},
+                                 bf16 = {.backend = FN_BACKEND_ONEDNN, .precision = FN_PRECISION_BF16};
+static const fn_pass usual = {.momentum = 0.1F, .seed = 5, .step = 3};
+
+static void each_operator_learns_as_the_reference_does(void **state) {
+    (void)state;
+    double worst = 0;
+    for (size_t i = 0; i < N_CASES; i++)
+        worst = fmax(worst, compare(&cases[i], &reference, &onednn, usual, 1e-5));
+    print_message("largest relative difference %.2g\n", worst);
+}
+
+static void two_threads_learn_as_one_does(void **state) {
+    (void)state;
+    for (size_t i = 0; i < N_CASES; i++)
+        compare(&cases[i], &onednn, &two_threads, usual, 1e-5);
+}
+
+static void frozen_norms_use_the_running_statistics(void **state) {
+    (void)state;
+    fn_pass frozen = usual;
+    frozen.frozen_norms = 1;
+    for (size_t i = 0; i < N_CASES; i++)
+        if (strstr(cases[i].name, "norm"))
+            compare(&cases[i], &reference, &onednn, frozen, 1e-5);
+}
+
+static void reduce_nothing(void *user, double *sums, int n) {
+    (void)sums;
+    *(int *)user += n;
+}
+
+/// One process alone: the same numbers, by another road.
+static void common_statistics_of_one_process_are_its_own(void **state) {
+    (void)state;
+    int n = 0;
+    fn_pass common = usual;
+    common.reduce = reduce_nothing;
+    common.user = &n;
+    for (size_t i = 0; i < N_CASES; i++)
+        if (strstr(cases[i].name, "norm")) {
+            run x = run_graph(graph_of(&cases[i]), &onednn, usual, 3);
+            run y = run_graph(graph_of(&cases[i]), &onednn, common, 3);
+            worst_difference(&x, &y, cases[i].name, 1e-5);
+            close_run(&x);
+            close_run(&y);
+        }
+    assert_true(n > 0);
+}
+
+/// Eight bits of mantissa; and where rounding moves a number over the edge of a relu, a part of the gradient.
+static void bfloat16_learns_nearly_the_same(void **state) {
+    (void)state;
+    fn_training *probe;
+    fn_graph *g = graph_of(&cases[0]);
+    float y[3 * 20 * 11 * 9], x[3 * 6 * 11 * 9] = {0};
+    assert_int_equal(fn_training_open(&probe, g, &bf16), FN_OK);
+    fn_pass pass = fn_training_pass(probe);
+    int rc = fn_training_forward(probe, &pass, x, 3, y);
+    fn_training_free(probe);
+    if (rc == FN_EUNSUPPORTED) {
+        print_message("skipped: %s\n", fn_last_error());
+        skip();
+    }
+    assert_int_equal(rc, FN_OK);
+    double worst = 0;
+    for (size_t i = 0; i < N_CASES; i++)
+        worst = fmax(worst, compare(&cases[i], &reference, &bf16, usual, 0.1));
+    print_message("largest relative difference %.2g\n", worst);
+    assert_true(worst > 1e-4); // it was bfloat16
+}
+
+static void a_pass_can_be_repeated_bit_by_bit(void **state) {
+    (void)state;
+    for (int threads = 1; threads <= 2; threads++)
+        for (size_t i = 0; i < N_CASES; i++) {
+            fn_training_options o = {.threads = threads};
+            run x = run_graph(graph_of(&cases[i]), &o, usual, 3),
+                y = run_graph(graph_of(&cases[i]), &o, usual, 3);
+            size_t n = fn_training_parameters(x.training)->trained_size;
+            assert_memory_equal(x.y, y.y, x.n_y * sizeof *x.y);
+            assert_memory_equal(x.dx, y.dx, x.n_x * sizeof *x.dx);
+            assert_memory_equal(fn_training_gradients(x.training), fn_training_gradients(y.training),
+                                n * sizeof(float));
+            close_run(&x);
+            close_run(&y);
+        }
+}
+
+static void gradients_add_up_over_passes(void **state) {
+    (void)state;
+    const layer_case *c = &cases[10];
+    run once = run_graph(graph_of(c), &onednn, usual, 3);
+    fn_training *t = once.training;
+    size_t n = fn_training_parameters(t)->trained_size;
+    float *before = fn_calloc(n, sizeof *before), *gradients = fn_training_gradients(t);
+    float *x = fn_calloc(once.n_x, sizeof *x), *dy = fn_calloc(once.n_y, sizeof *dy);
+    memcpy(before, gradients, n * sizeof *before);
+    rng = fn_rng_at(11, 3, 0);
+    for (size_t i = 0; i < once.n_x; i++)
+        x[i] = fn_rng_normal(&rng);
+    for (size_t i = 0; i < once.n_y; i++)
+        dy[i] = fn_rng_normal(&rng);
+    fn_pass pass = fn_training_pass(t);
+    assert_int_equal(fn_training_forward(t, &pass, x, 3, once.y), FN_OK);
+    assert_int_equal(fn_training_backward(t, &pass, dy, 3, NULL), FN_OK);
+    for (size_t i = 0; i < n; i++)
+        assert_true(gradients[i] == 2 * before[i]);
+    fn_free(before);
+    fn_free(x);
+    fn_free(dy);
+    close_run(&once);
+}
+
+/// The corrected nn4.small2 on the smallest input it takes: every layer of it, little enough for the
+/// reference. Relu and max pooling have edges: where one of 10^5 numbers falls on the other side of one, a
+/// part of the gradient differs; bounds for the whole are wider than those of one operator.
+static void a_whole_network_learns_as_the_reference_does(void **state) {
+    (void)state;
+    static const char *const names[] = {"nn4.small2", "nn4.small2.openface", "nn4.small2.course"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        fn_graph *g[2];
+        for (int k = 0; k < 2; k++)
+            if (fn_network_build(&g[k], names[i], &(fn_network_options){.seed = 1, .embedding = 64}) < 0)
+                fail_msg("%s", fn_last_error());
+        run x = run_graph(g[0], &reference, usual, 2), y = run_graph(g[1], &onednn, usual, 2);
+        double out = difference(x.y, y.y, x.n_y);
+        double all = difference(fn_training_gradients(x.training), fn_training_gradients(y.training),
+                                fn_training_parameters(x.training)->trained_size);
+        print_message("%s: embeddings differ by %.2g, gradients by %.2g\n", names[i], out, all);
+        assert_true(out <= 2e-4 && all <= 0.05);
+        close_run(&x);
+        close_run(&y);
+    }
+}
+
+static void the_node_where_numbers_stop_being_finite_is_named(void **state) {
+    (void)state;
+    run r = run_graph(graph_of(&cases[10]), &onednn, usual, 3);
+    fn_pass pass = fn_training_pass(r.training);
+    const fn_parameters *p = fn_training_parameters(r.training);
+    float *x = fn_calloc(r.n_x, sizeof *x);
+    for (size_t i = 0; i < r.n_x; i++)
+        x[i] = 1.0F;
+    assert_null(fn_training_not_finite(r.training, &pass));
+    x[5] = NAN;
+    assert_int_equal(fn_training_forward(r.training, &pass, x, 3, r.y), FN_OK);
+    assert_string_equal(fn_training_not_finite(r.training, &pass), "conv");
+    x[5] = 1.0F;
+    fn_training_weights(r.training)[p->trained[2].offset] = INFINITY; // the norm's scale
+    assert_int_equal(fn_training_forward(r.training, &pass, x, 3, r.y), FN_OK);
+    assert_string_equal(fn_training_not_finite(r.training, &pass), "bn");
+    fn_free(x);
+    close_run(&r);
+}
+
+/// Opens, passes and frees with the Nth allocation failing, until nothing fails any more.
+static void every_failing_allocation_is_reported(void **state) {
+    (void)state;
+    const layer_case *c = &cases[27];
+    float x[2 * 16 * 11 * 9], y[2 * 128 * 11 * 9];
+    for (size_t i = 0; i < sizeof x / sizeof *x; i++)
+        x[i] = 0.5F;
+    int64_t n = 0;
+    for (int rc = FN_ENOMEM; rc != FN_OK;) {
+        fn_graph *g = graph_of(c);
+        fn_training *t = NULL;
+        fn_alloc_fail_nth(++n);
+        rc = fn_training_open(&t, g, &onednn);
+        fn_pass pass = {0};
+        if (rc == FN_OK) {
+            pass = fn_training_pass(t);
+            rc = fn_training_forward(t, &pass, x, 2, y);
+        }
+        if (rc == FN_OK)
+            rc = fn_training_backward(t, &pass, y, 2, NULL);
+        fn_alloc_fail_nth(0);
+        assert_true(rc == FN_OK || rc == FN_ENOMEM);
+        fn_training_free(t);
+    }
+    assert_true(n > 50);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(each_operator_learns_as_the_reference_does, start_test),
+        cmocka_unit_test_setup(two_threads_learn_as_one_does, start_test),
+        cmocka_unit_test_setup(frozen_norms_use_the_running_statistics, start_test),
+        cmocka_unit_test_setup(common_statistics_of_one_process_are_its_own, start_test),
+        cmocka_unit_test_setup(bfloat16_learns_nearly_the_same, start_test),
+        cmocka_unit_test_setup(a_pass_can_be_repeated_bit_by_bit, start_test),
+        cmocka_unit_test_setup(gradients_add_up_over_passes, start_test),
+        cmocka_unit_test_setup(a_whole_network_learns_as_the_reference_does, start_test),
+        cmocka_unit_test_setup(the_node_where_numbers_stop_being_finite_is_named, start_test),
+        cmocka_unit_test_setup(every_failing_allocation_is_reported, start_test),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
