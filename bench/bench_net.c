@@ -5,6 +5,8 @@
 // On each line "run N" from standard input it runs N times and prints the median milliseconds. "output FILE"
 // writes the outputs of the fixed input as float32. "peak" prints the multiply-adds per second of one core,
 // in billions, measured on registers. The input is sin(0.01 i) over the whole batch.
+#include "peak.h"
+
 #include <facenet/facenet.h>
 
 #include <math.h>
@@ -23,46 +25,6 @@ static int ascending(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
-
-/// Twelve independent chains of vector multiply-adds hide the latency of each.
-#define CHAINS 12
-#if defined(__x86_64__)
-#define FN_TARGET(isa) __attribute__((target(isa), noinline))
-typedef float wide512 __attribute__((vector_size(64)));
-typedef float wide256 __attribute__((vector_size(32)));
-#define DEFINE_PEAK(name, type, isa)                                                                         \
-    FN_TARGET(isa) static double name(long n) {                                                              \
-        type sum[CHAINS], a, b;                                                                              \
-        for (unsigned k = 0; k < sizeof a / sizeof(float); k++)                                              \
-            a[k] = 1.0000001F, b[k] = 1e-9F;                                                                 \
-        for (int c = 0; c < CHAINS; c++)                                                                     \
-            sum[c] = b;                                                                                      \
-        double start = now_ms();                                                                             \
-        for (long i = 0; i < n; i++) {                                                                       \
-            _Pragma("GCC unroll 12") for (int c = 0; c < CHAINS; c++) sum[c] = sum[c] * a + b;               \
-        }                                                                                                    \
-        double ms = now_ms() - start;                                                                        \
-        volatile float keep = 0;                                                                             \
-        for (int c = 0; c < CHAINS; c++)                                                                     \
-            keep = keep + sum[c][0];                                                                         \
-        return (double)n * CHAINS * (double)(sizeof(type) / sizeof(float)) / ms / 1e6;                       \
-    }
-DEFINE_PEAK(peak512, wide512, "avx512f")
-DEFINE_PEAK(peak256, wide256, "avx2,fma")
-
-static double peak(void) {
-    double best = 0;
-    for (int i = 0; i < 5; i++) {
-        double one = __builtin_cpu_supports("avx512f") ? peak512(10000000) : peak256(10000000);
-        best = one > best ? one : best;
-    }
-    return best;
-}
-#else
-static double peak(void) {
-    return NAN;
-}
-#endif
 
 int main(int argc, char **argv) {
     fn_model *model;
@@ -109,7 +71,7 @@ int main(int argc, char **argv) {
                 return 1;
             printf("%zu %lld\n", n_out, (long long)info.n_multiply_adds);
         } else if (strcmp(line, "peak") == 0) {
-            printf("%.3f\n", peak());
+            printf("%.3f\n", bench_peak());
         }
         fflush(stdout);
     }

@@ -2,18 +2,35 @@
 //
 // One training step under a stopwatch, for a driver that alternates it with another runtime:
 //     bench_train NETWORK BATCH THREADS [f32|bf16] [ref]
-// A step is forward, backward and plain gradient descent. On each line "run N" from standard input it takes N
-// steps and prints the median milliseconds. "cost" prints the multiply-adds of one image, forward and backward
-// (three times the forward pass, less the gradient of the image).
+// A step is forward, backward and plain gradient descent; the images are sin(0.01 i) over the whole batch.
+// Commands, one a line of standard input, each answered by one line:
+//     run N           takes N steps: the median milliseconds
+//     cost            multiply-adds of one image, forward and backward (three times the forward pass, less
+//     the
+//                     gradient of the image)
+//     peak            multiply-adds per second of one core, in billions
+//     graph FILE      writes the network to FILE and its weights to FILE.f32 (see describe.h): "ok"
+//     gradients FILE  writes the embeddings and then the gradients of the trained constants as float32,
+//     weights
+//                     staying as they are: "ok"
+#include "describe.h"
+#include "peak.h"
+
 #include "base/error.h"
 #include "model/networks.h"
-#include "nn/training.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+/// What a step works on: n images, rows of d numbers.
+typedef struct batch {
+    fn_training *training;
+    int n, d;
+    float *images, *embeddings, *d_embeddings;
+} batch;
 
 static double now_ms(void) {
     struct timespec t;
@@ -26,20 +43,88 @@ static int ascending(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static int step(fn_training *t, const float *images, float *embeddings, float *gradients, int n) {
-    int d = fn_training_dimension(t);
-    fn_pass pass = fn_training_pass(t);
-    size_t size = fn_training_parameters(t)->trained_size;
-    float *weights = fn_training_weights(t), *dw = fn_training_gradients(t);
+static int gradients_of(const batch *b) {
+    fn_pass pass = fn_training_pass(b->training);
     pass.momentum = 0.1F;
-    memset(dw, 0, size * sizeof *dw);
-    int rc = fn_training_forward(t, &pass, images, n, embeddings);
-    for (int i = 0; i < n * d; i++) // pulls each embedding to that of its neighbour
-        gradients[i] = embeddings[i] - embeddings[(i + d) % (n * d)];
-    if (rc == FN_OK)
-        rc = fn_training_backward(t, &pass, gradients, n, NULL);
+    memset(fn_training_gradients(b->training), 0,
+           fn_training_parameters(b->training)->trained_size * sizeof(float));
+    int rc = fn_training_forward(b->training, &pass, b->images, b->n, b->embeddings);
+    const int size = b->n * b->d;
+    for (int i = 0; i < size; i++) // pulls each embedding to that of its neighbour
+        b->d_embeddings[i] = b->embeddings[i] - b->embeddings[(i + b->d) % size];
+    return rc < 0 ? rc : fn_training_backward(b->training, &pass, b->d_embeddings, b->n, NULL);
+}
+
+static int step(const batch *b) {
+    const size_t size = fn_training_parameters(b->training)->trained_size;
+    float *weights = fn_training_weights(b->training);
+    const float *dw = fn_training_gradients(b->training);
+    int rc = gradients_of(b);
     for (size_t i = 0; i < size; i++)
         weights[i] -= 1e-4F * dw[i];
+    return rc;
+}
+
+static int run(const batch *b, int count) {
+    static double ms[1000];
+    int rc = FN_OK;
+    for (int i = 0; i < count && rc == FN_OK; i++) {
+        double start = now_ms();
+        rc = step(b);
+        ms[i] = now_ms() - start;
+    }
+    qsort(ms, (size_t)count, sizeof *ms, ascending);
+    printf("%.4f\n", ms[count / 2]);
+    return rc;
+}
+
+static int print_cost(const batch *b) {
+    const fn_graph *graph = fn_training_graph(b->training);
+    const fn_shape input = fn_input_shape(graph, 0, 1, 0, 0);
+    fn_inferred inferred;
+    int rc = fn_inferred_open(&inferred, graph, &input);
+    if (rc < 0)
+        return rc;
+    printf("%lld\n", 3 * (long long)fn_inferred_cost(graph, &inferred) -
+                         (long long)fn_inferred_node_cost(graph, &inferred, 0));
+    fn_inferred_free(&inferred);
+    return FN_OK;
+}
+
+static int write_gradients(const batch *b, const char *path) {
+    const fn_parameters *p = fn_training_parameters(b->training);
+    int rc = gradients_of(b);
+    FILE *file = rc == FN_OK ? fopen(path, "wb") : NULL;
+    if (!file)
+        return rc < 0 ? rc : fn_fail(FN_EIO, "%s: not writable", path);
+    fwrite(b->embeddings, sizeof(float), (size_t)b->n * (size_t)b->d, file);
+    for (int i = 0; i < p->n_trained; i++)
+        fwrite(fn_training_gradients(b->training) + p->trained[i].offset, sizeof(float), p->trained[i].count,
+               file);
+    rc = ferror(file) ? FN_EIO : FN_OK;
+    if (fclose(file) || rc < 0)
+        return fn_fail(FN_EIO, "%s: not writable", path);
+    puts("ok");
+    return FN_OK;
+}
+
+static int obey(const batch *b, const char *line) {
+    int count, rc = FN_OK;
+    if (strcmp(line, "cost") == 0) {
+        rc = print_cost(b);
+    } else if (strcmp(line, "peak") == 0) {
+        printf("%.3f\n", bench_peak());
+    } else if (strncmp(line, "graph ", 6) == 0) {
+        rc = bench_describe(line + 6, b->training, b->n);
+        puts("ok");
+    } else if (strncmp(line, "gradients ", 10) == 0) {
+        rc = write_gradients(b, line + 10);
+    } else if (sscanf(line, "run %d", &count) == 1 && count >= 1 && count <= 1000) {
+        rc = run(b, count);
+    } else {
+        rc = fn_fail(FN_EINVAL, "no such command: %s", line);
+    }
+    fflush(stdout);
     return rc;
 }
 
@@ -48,56 +133,41 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: bench_train NETWORK BATCH THREADS [f32|bf16] [ref]\n");
         return 2;
     }
-    int n = atoi(argv[2]);
-    fn_training_options options = {.threads = atoi(argv[3])};
+    batch b = {.n = (int)strtol(argv[2], NULL, 10)};
+    fn_training_options options = {.threads = (int)strtol(argv[3], NULL, 10)};
     if (argc > 4 && strcmp(argv[4], "bf16") == 0)
         options.precision = FN_PRECISION_BF16;
     if (argc > 5)
         options.backend = FN_BACKEND_REF;
     fn_graph *graph;
-    fn_training *t = NULL;
     const fn_network *network = fn_network_find(argv[1]);
     int rc = fn_network_build(&graph, argv[1], &(fn_network_options){.seed = 1});
     if (rc == FN_OK)
-        rc = fn_training_open(&t, graph, &options);
-    if (rc < 0) {
-        fprintf(stderr, "%s\n", fn_last_error());
+        rc = fn_training_open(&b.training, graph, &options);
+    if (rc < 0 || b.n < 1) {
+        fprintf(stderr, "%s\n", rc < 0 ? fn_last_error() : "the batch must hold an image");
         return 1;
     }
-    size_t per_image = 3 * (size_t)network->width * (size_t)network->height;
-    float *images = malloc((size_t)n * per_image * sizeof *images);
-    float *embeddings = malloc((size_t)n * (size_t)fn_training_dimension(t) * sizeof *embeddings);
-    float *gradients = malloc((size_t)n * (size_t)fn_training_dimension(t) * sizeof *gradients);
-    for (size_t i = 0; i < (size_t)n * per_image; i++)
-        images[i] = (float)sin(0.01 * (double)i);
-    char line[64];
+    b.d = fn_training_dimension(b.training);
+    const size_t n_pixels = (size_t)b.n * 3 * (size_t)network->width * (size_t)network->height;
+    const size_t n_rows = (size_t)b.n * (size_t)b.d;
+    b.images = malloc(n_pixels * sizeof(float));
+    b.embeddings = malloc(n_rows * sizeof(float));
+    b.d_embeddings = malloc(n_rows * sizeof(float));
+    if (!b.images || !b.embeddings || !b.d_embeddings)
+        return 1;
+    for (size_t i = 0; i < n_pixels; i++)
+        b.images[i] = (float)sin(0.01 * (double)i);
+    char line[4096];
     while (rc == FN_OK && fgets(line, sizeof line, stdin)) {
-        double ms[1000];
-        int count;
-        if (strncmp(line, "cost", 4) == 0) {
-            fn_shape input = fn_input_shape(fn_training_graph(t), 0, 1, 0, 0);
-            fn_inferred inferred;
-            if (fn_inferred_open(&inferred, fn_training_graph(t), &input) < 0)
-                break;
-            printf("%lld\n", 3 * (long long)fn_inferred_cost(fn_training_graph(t), &inferred) -
-                                 (long long)fn_inferred_node_cost(fn_training_graph(t), &inferred, 0));
-            fn_inferred_free(&inferred);
-        } else if (sscanf(line, "run %d", &count) == 1 && count >= 1 && count <= 1000) {
-            for (int i = 0; i < count && rc == FN_OK; i++) {
-                double start = now_ms();
-                rc = step(t, images, embeddings, gradients, n);
-                ms[i] = now_ms() - start;
-            }
-            qsort(ms, (size_t)count, sizeof *ms, ascending);
-            printf("%.4f\n", ms[count / 2]);
-        }
-        fflush(stdout);
+        line[strcspn(line, "\n")] = 0;
+        rc = obey(&b, line);
     }
     if (rc < 0)
         fprintf(stderr, "%s\n", fn_last_error());
-    fn_training_free(t);
-    free(images);
-    free(embeddings);
-    free(gradients);
+    fn_training_free(b.training);
+    free(b.images);
+    free(b.embeddings);
+    free(b.d_embeddings);
     return rc < 0;
 }

@@ -10,11 +10,12 @@
 #include <stdio.h>
 
 enum {
-    CLI_DONE = 0,    // "unknown" is done too
-    CLI_INPUTS = 1,  // some inputs failed, the others were done
-    CLI_USAGE = 2,   // wrong options or operands
-    CLI_MODEL = 3,   // a model is missing or unusable
-    CLI_GALLERY = 4, // the gallery is missing or unusable
+    CLI_DONE = 0,     // "unknown" is done too
+    CLI_INPUTS = 1,   // some inputs failed, the others were done
+    CLI_USAGE = 2,    // wrong options or operands
+    CLI_MODEL = 3,    // a model is missing or unusable
+    CLI_GALLERY = 4,  // the gallery is missing or unusable
+    CLI_TRAINING = 5, // a training collapsed or is not finite
 };
 
 // ---- options (options.c) ---------------------------------------------------------------------
@@ -191,7 +192,9 @@ extern const cli_verb cli_verbs[]; // in the order of the help; a NULL name ends
 extern const char cli_exit_codes[];
 
 int cmd_align(int argc, char **argv);
+int cmd_classify(int argc, char **argv);
 int cmd_compare(int argc, char **argv);
+int cmd_dataset(int argc, char **argv);
 int cmd_detect(int argc, char **argv);
 int cmd_embed(int argc, char **argv);
 int cmd_enroll(int argc, char **argv);
@@ -200,6 +203,7 @@ int cmd_eval(int argc, char **argv);
 int cmd_identify(int argc, char **argv);
 int cmd_model(int argc, char **argv);
 int cmd_people(int argc, char **argv);
+int cmd_train(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 
 #endif

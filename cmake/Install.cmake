@@ -16,7 +16,7 @@ file(RELATIVE_PATH FACENET_PC_TO_PREFIX ${pc_folder} ${CMAKE_INSTALL_PREFIX})
 file(RELATIVE_PATH FACENET_PC_TO_INCLUDE ${pc_folder} ${CMAKE_INSTALL_FULL_INCLUDEDIR})
 string(REGEX REPLACE "/$" "" FACENET_PC_TO_PREFIX ${FACENET_PC_TO_PREFIX})
 list(JOIN FACENET_PACKAGES ", " FACENET_PC_REQUIRES)
-set(FACENET_PC_LIBS "-ldnnl ${OpenMP_C_FLAGS} -lpthread -lm -ldl")
+set(FACENET_PC_LIBS "-ldnnl -lsvm ${OpenMP_C_FLAGS} -lpthread -lm -ldl")
 configure_file(cmake/facenet.pc.in facenet.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/facenet.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 

@@ -48,7 +48,8 @@ FN_API const char *fn_version(void);
     X(ECONFLICT, -10, "contradicts what is stored")                                                          \
     X(ECANCELLED, -11, "cancelled by the caller")                                                            \
     X(ETIMEOUT, -12, "the deadline has passed")                                                              \
-    X(EINTERNAL, -13, "a fault inside facenet")
+    X(EINTERNAL, -13, "a fault inside facenet")                                                              \
+    X(ETRAIN, -14, "the training cannot go on: it collapsed or is not finite")
 
 typedef enum fn_error {
 #define FN_ERROR_ENUM(name, code, text) FN_##name = (code),

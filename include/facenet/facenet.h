@@ -6,6 +6,8 @@
 
 #include <facenet/align.h>
 #include <facenet/base.h>
+#include <facenet/classify.h>
+#include <facenet/dataset.h>
 #include <facenet/decode.h>
 #include <facenet/detect.h>
 #include <facenet/embed.h>
@@ -15,5 +17,6 @@
 #include <facenet/model.h>
 #include <facenet/pipeline.h>
 #include <facenet/store.h>
+#include <facenet/train.h>
 
 #endif

@@ -5,10 +5,10 @@
 // that is used here. libheif applies the rotation and mirroring that the file prescribes, so the EXIF
 // orientation beside them must not be applied again.
 #include "base/alloc.h"
+#include "base/dynamic.h"
 #include "base/error.h"
 #include "decode/codec.h"
 
-#include <dlfcn.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -58,10 +58,7 @@ static struct {
     void (*image_release)(const heif_image *);
 } heif;
 
-static const struct {
-    void *slot;
-    const char *name;
-} symbols[] = {
+static const fn_symbol symbols[] = {
     {&heif.context_alloc, "heif_context_alloc"},
     {&heif.context_free, "heif_context_free"},
     {&heif.set_threads, "heif_context_set_max_decoding_threads"},
@@ -91,16 +88,7 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int is_loaded;
 
 static void load(void) {
-    void *library = dlopen("libheif.so.1", RTLD_NOW | RTLD_LOCAL);
-    if (!library)
-        return;
-    for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++) {
-        void *symbol = dlsym(library, symbols[i].name);
-        if (!symbol)
-            return;
-        memcpy(symbols[i].slot, &symbol, sizeof symbol);
-    }
-    is_loaded = 1;
+    is_loaded = fn_library_load("libheif.so.1", symbols, sizeof symbols / sizeof *symbols) == FN_OK;
 }
 
 // ISO/IEC 23008-12: the file type box names the brands the file follows.

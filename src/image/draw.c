@@ -5,13 +5,13 @@
 // libraries are loaded when the first name is drawn: they bring fonts and much else that other work
 // need not wait for. The declarations are the part of their stable C interface that is used here.
 #include "base/alloc.h"
+#include "base/dynamic.h"
 #include "base/error.h"
 #include "base/path.h"
 #include "image/image.h"
 
 #include <facenet/pipeline.h>
 
-#include <dlfcn.h>
 #include <math.h>
 #include <pthread.h>
 #include <string.h>
@@ -53,10 +53,7 @@ static struct {
     void (*unref)(void *);
 } text;
 
-static const struct {
-    void *slot;
-    const char *name;
-} symbols[] = {
+static const fn_symbol symbols[] = {
     {&text.surface_create, "cairo_image_surface_create"},
     {&text.surface_data, "cairo_image_surface_get_data"},
     {&text.surface_stride, "cairo_image_surface_get_stride"},
@@ -90,16 +87,8 @@ static int is_loaded;
 
 // The handle of pangocairo finds the symbols of cairo, Pango and GObject too: it depends on them.
 static void load(void) {
-    void *library = dlopen("libpangocairo-1.0.so.0", RTLD_NOW | RTLD_LOCAL);
-    if (!library)
-        return;
-    for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++) {
-        void *symbol = dlsym(library, symbols[i].name);
-        if (!symbol)
-            return;
-        memcpy(symbols[i].slot, &symbol, sizeof symbol);
-    }
-    is_loaded = 1;
+    is_loaded =
+        fn_library_load("libpangocairo-1.0.so.0", symbols, sizeof symbols / sizeof *symbols) == FN_OK;
 }
 
 typedef struct canvas {

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// facenet train: a folder of faces in, a network out. The options are the library's own table.
+#include "cli.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MAX_OPTIONS = 128, REDRAW_MS = 200 };
+
+static fn_train_options train;
+static const char *config_path;
+static int log_steps = 50;
+
+static cli_option options[MAX_OPTIONS];
+static const cli_option own[] = {
+    {"config", 0, "FILE", "read options from FILE: NAME = VALUE lines, or the config.json of a run", CLI_TEXT,
+     &config_path, 0, 0},
+    {"log-steps", 0, "N", "where stderr is no terminal: a line every so many steps; 0: per epoch [50]",
+     CLI_COUNT, &log_steps, 0, 1000000000},
+    {"quiet", 'q', NULL, "only errors on stderr: no progress, no notes", CLI_FLAG, &cli.quiet, 0, 0},
+};
+
+static cli_command command = {
+    .name = "train",
+    .operands = "--data DIR --arch NAME --out DIR",
+    .about = "Trains a network on faces: --data holds a folder of crops per person (see: facenet dataset),\n"
+             "--val-data other people. The run lives in the folder --out, which receives\n"
+             "  best.onnx       the model of the best validation, ready for: facenet enroll --model\n"
+             "  last.onnx       the model as it is at the end\n"
+             "  report.html     curves, distances and the hardest triplets\n"
+             "  metrics.jsonl   the same as numbers, a line per step\n"
+             "  checkpoint.fnt  all that --resume needs\n"
+             "  config.json     every option, for --config\n"
+             "SIGINT and SIGTERM end it with a checkpoint after the step, and that is done too (0).\n"
+             "Options given here go before those of --config; --resume takes the run's own for the others.",
+    .options = options,
+    .min_operands = 0,
+    .max_operands = 0,
+};
+
+// The library's table as the program's.
+static void fill_options(void) {
+    static const cli_kind kinds[] = {[FN_TRAIN_FLAG] = CLI_FLAG,
+                                     [FN_TRAIN_TEXT] = CLI_TEXT,
+                                     [FN_TRAIN_CHOICE] = CLI_CHOICE,
+                                     [FN_TRAIN_COUNT] = CLI_COUNT,
+                                     [FN_TRAIN_REAL] = CLI_REAL};
+    size_t n = 0;
+    const fn_train_option *o;
+    for (int i = 0; (o = fn_train_option_at(i)) && n < MAX_OPTIONS - 4; i++)
+        options[n++] = (cli_option){
+            o->name, 0, o->argument, o->help, kinds[o->kind], (char *)&train + o->offset, o->min, o->max};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        options[n++] = own[i];
+}
+
+// ---- what is shown ---------------------------------------------------------------------------
+
+static volatile sig_atomic_t wants_stop;
+static int64_t drawn_ms;
+static int is_drawn;
+
+static void stop(int signal_number) {
+    (void)signal_number;
+    wants_stop = 1;
+}
+
+static int asked_to_stop(void *user, uint64_t done, uint64_t total) {
+    (void)user, (void)done, (void)total;
+    return wants_stop;
+}
+
+static void clear_line(void) {
+    if (is_drawn)
+        fputs("\r\033[K", stderr);
+    is_drawn = 0;
+}
+
+static void tell(void *user, fn_log_level level, const char *message) {
+    (void)user;
+    clear_line();
+    if (level != FN_LOG_DEBUG)
+        cli_note("%s", message);
+}
+
+static void print_step(const fn_train_progress *p) {
+    fprintf(stderr, "epoch %d/%d step %llu/%llu  %.1f images/s  loss %.4f", p->epoch, p->n_epochs,
+            (unsigned long long)p->step, (unsigned long long)p->n_steps, p->images_per_s, p->loss);
+    if (p->n_triplets)
+        fprintf(stderr, "  triplets %d active %d", p->n_triplets, p->n_active);
+    if (p->mean_an > 0)
+        fprintf(stderr, "  d(a,p) %.3f d(a,n) %.3f", p->mean_ap, p->mean_an);
+    const unsigned long long left = (unsigned long long)p->eta_s;
+    fprintf(stderr, "  lr %.3g  waited %.1f s  %llu:%02llu:%02llu left", p->lr, p->loader_wait_s, left / 3600,
+            left / 60 % 60, left % 60);
+}
+
+static void print_epoch(const fn_train_progress *p) {
+    const fn_train_validation *v = p->validation;
+    fprintf(stderr, "epoch %d/%d step %llu  loss %.4f", p->epoch, p->n_epochs, (unsigned long long)p->step,
+            p->loss);
+    if (v) {
+        fprintf(stderr, "  validation: accuracy %.4f", v->accuracy);
+        if (v->accuracy_se == v->accuracy_se)
+            fprintf(stderr, " +- %.4f", v->accuracy_se);
+        if (v->tar_at_far_1e3 == v->tar_at_far_1e3)
+            fprintf(stderr, "  TAR@FAR 1e-3 %.4f", v->tar_at_far_1e3);
+        fprintf(stderr, "  AUC %.4f  EER %.4f", v->auc, v->eer);
+    }
+    fputc('\n', stderr);
+}
+
+static int show(void *user, const fn_train_progress *p) {
+    const int is_live = *(const int *)user;
+    const int64_t now = fn_clock_ms();
+    if (cli.quiet)
+        return wants_stop;
+    if (p->is_epoch_end) {
+        clear_line();
+        print_epoch(p);
+    } else if (is_live && now - drawn_ms >= REDRAW_MS) {
+        fputs("\r\033[K", stderr);
+        print_step(p);
+        fflush(stderr);
+        drawn_ms = now;
+        is_drawn = 1;
+    } else if (!is_live && log_steps && p->step % (uint64_t)log_steps == 0) {
+        print_step(p);
+        fputc('\n', stderr);
+    }
+    return wants_stop;
+}
+
+// ---- the verb --------------------------------------------------------------------------------
+
+static int exit_code(int rc) {
+    switch (rc) {
+    case FN_EINVAL:
+        return cli_usage_error(&command, "%s", fn_last_error());
+    case FN_ETRAIN:
+        cli_error("%s", fn_last_error());
+        return CLI_TRAINING;
+    case FN_ECONFLICT:
+        cli_error("%s", fn_last_error());
+        return CLI_INPUTS;
+    default:
+        return cli_failure(rc);
+    }
+}
+
+static void say_what_next(const fn_train_result *result, int was_stopped) {
+    if (cli.quiet)
+        return;
+    if (was_stopped) {
+        cli_note("stopped after step %llu; to go on: facenet train --resume --out %s",
+                 (unsigned long long)result->step, train.out);
+        return;
+    }
+    if (result->best_epoch)
+        cli_note("best of epoch %d: accuracy %.4f; the run is in %s, its page is %s/report.html",
+                 result->best_epoch, result->best.accuracy, train.out, train.out);
+    else
+        cli_note("the run is in %s, its page is %s/report.html", train.out, train.out);
+    cli_note("next: facenet eval calibrate --data NAME --model %s FOLDER, facenet enroll --model %s",
+             result->model, result->model);
+}
+
+static int run(void) {
+    fn_control control = FN_CONTROL_INIT;
+    fn_train_result result;
+    int is_live = !cli.quiet && isatty(STDERR_FILENO);
+    control.progress = asked_to_stop;
+    control.log = tell;
+    train.progress = show;
+    train.user = &is_live;
+    struct sigaction action = {.sa_handler = stop,
+                               .sa_flags = (int)SA_RESETHAND}; // a second one ends at once
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    int rc = fn_train_run(&train, &result, &control);
+    clear_line();
+    if (rc < 0 && !(rc == FN_ECANCELLED && wants_stop))
+        return exit_code(rc);
+    if (result.step)
+        say_what_next(&result, rc < 0);
+    return CLI_DONE;
+}
+
+// Options of a file go below those of the command line, which are read once more. Without --config, a run
+// that is resumed has a file of its own.
+static int read_config(int argc, char **argv, char **texts) {
+    char resumed[4096];
+    const char *path = config_path;
+    if (!path && train.resume && train.out) {
+        snprintf(resumed, sizeof resumed, "%s/config.json", train.out);
+        path = access(resumed, F_OK) == 0 ? resumed : NULL;
+    }
+    if (!path)
+        return -1;
+    train = (fn_train_options)FN_TRAIN_OPTIONS_INIT;
+    int n, rc = fn_train_options_read(&train, texts, path);
+    if (rc < 0) {
+        cli_error("%s", fn_last_error());
+        return rc == FN_EFORMAT ? CLI_USAGE : CLI_INPUTS;
+    }
+    return cli_parse(&command, argc, argv, &n);
+}
+
+int cmd_train(int argc, char **argv) {
+    char *texts = NULL;
+    int n;
+    train = (fn_train_options)FN_TRAIN_OPTIONS_INIT;
+    fill_options();
+    int end = cli_parse(&command, argc, argv, &n);
+    if (end < 0)
+        end = read_config(argc, argv, &texts);
+    if (end < 0)
+        end = run();
+    fn_string_free(texts);
+    return end;
+}

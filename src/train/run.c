@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Options become the parts of a run, in the order in which they need each other.
+#include "train/run.h"
+
+#include "align/template.h"
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/path.h"
+#include "model/networks.h"
+#include "nn/net.h"
+#include "train/config.h"
+#include "train/export.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static int open_paths(fn_run *run) {
+    const char *out = run->options->out;
+    int rc = fn_mkdirs(out, 0700);
+    if (rc < 0)
+        return rc;
+    run->checkpoint = fn_path_join(out, "checkpoint.fnt");
+    run->metrics_path = fn_path_join(out, "metrics.jsonl");
+    run->config_path = fn_path_join(out, "config.json");
+    run->best = fn_path_join(out, "best.onnx");
+    run->last = fn_path_join(out, "last.onnx");
+    run->report = fn_path_join(out, "report.html");
+    run->config = fn_config_json(run->options);
+    if (!run->checkpoint || !run->metrics_path || !run->config_path || !run->best || !run->last ||
+        !run->report || !run->config)
+        return fn_fail_memory();
+    if (!run->options->resume && access(run->checkpoint, F_OK) == 0)
+        return fn_fail(FN_ECONFLICT, "%s: a run is there already: resume it, or name another folder", out);
+    return FN_OK;
+}
+
+static int open_data(fn_run *run) {
+    const fn_train_options *o = run->options;
+    int rc = fn_dataset_open(&run->data, o->data, 1);
+    if (rc == FN_OK && o->val_data)
+        rc = fn_dataset_open(&run->val_data, o->val_data, 1);
+    return rc;
+}
+
+// ---- the network -----------------------------------------------------------------------------
+
+static int build_network(fn_run *run, fn_graph **graph) {
+    const fn_train_options *o = run->options;
+    const fn_network *network = fn_network_find(o->arch);
+    int rc = fn_network_build(graph, o->arch,
+                              &(fn_network_options){.embedding = o->embedding,
+                                                    .size = o->size,
+                                                    .dropout = (float)o->dropout,
+                                                    .seed = (uint64_t)o->seed});
+    if (rc < 0)
+        return rc;
+    run->network = fn_strdup(o->arch);
+    for (int c = 0; c < 3; c++)
+        run->input.mean[c] = network->mean[c];
+    run->input.scale = network->scale;
+    return FN_OK;
+}
+
+// A model to go on from: its graph, and how its input was scaled.
+static int load_network(fn_run *run, fn_graph **graph) {
+    const fn_train_options *o = run->options;
+    fn_model_options options = FN_MODEL_OPTIONS_INIT;
+    fn_model *model = NULL;
+    fn_model_info info;
+    options.directory = o->models;
+    int rc = fn_model_open(&model, o->model, &options);
+    if (rc < 0)
+        return rc;
+    run->input = *fn_model_input(model);
+    const char *tmpl = fn_model_metadata(model, "facenet.template");
+    if (run->input.bgr)
+        rc = fn_fail(FN_EUNSUPPORTED, "%s: networks that take blue first cannot be trained", o->model);
+    if (rc == FN_OK && tmpl)
+        rc = fn_template_parse(&run->tmpl, tmpl);
+    if (rc == FN_OK)
+        rc = fn_graph_copy(graph, fn_net_graph(fn_model_net(model)));
+    if (rc == FN_OK && (rc = fn_model_get_info(model, &info)) == FN_OK)
+        run->network = fn_strdup(info.name);
+    fn_model_free(model);
+    return rc;
+}
+
+// The input's size as the graph declares it.
+static int read_size(fn_run *run, const fn_graph *graph) {
+    const fn_shape *shape = graph->n_inputs == 1 ? &graph->values[graph->inputs[0]].shape : NULL;
+    if (!shape || shape->rank != 4 || shape->dim[1] != 3 || shape->dim[2] < 1 || shape->dim[3] < 1)
+        return fn_fail(FN_EMODEL, "%s: training wants one input (N, 3, height, width) of known size",
+                       run->network);
+    run->input.height = (int)shape->dim[2];
+    run->input.width = (int)shape->dim[3];
+    if (run->options->size && run->options->model && run->options->size != run->input.width)
+        return fn_fail(FN_EINVAL, "%s takes %d x %d pixels: size cannot be %d", run->network,
+                       run->input.width, run->input.height, run->options->size);
+    return FN_OK;
+}
+
+static int freeze(fn_run *run) {
+    const char *list = run->options->freeze;
+    int rc = FN_OK;
+    for (size_t n; list && *list && rc >= 0; list += n + (list[n] == ',')) {
+        n = strcspn(list, ",");
+        char *prefix = fn_strndup(list, n);
+        if (!prefix)
+            return fn_fail_memory();
+        rc = n ? fn_parameters_freeze(fn_training_parameters(run->training), prefix) : FN_OK;
+        fn_free(prefix);
+    }
+    return rc < 0 ? rc : FN_OK;
+}
+
+static int open_network(fn_run *run) {
+    const fn_train_options *o = run->options;
+    fn_graph *graph = NULL;
+    fn_template *tmpl = NULL;
+    int rc = o->arch ? build_network(run, &graph) : load_network(run, &graph);
+    if (rc == FN_OK && !run->network)
+        rc = fn_fail_memory();
+    if (rc == FN_OK)
+        rc = read_size(run, graph);
+    if (rc == FN_OK)
+        rc = fn_export_template(&tmpl, o->template_name, run->data, &run->input);
+    if (rc < 0) {
+        fn_graph_free(graph);
+        return rc;
+    }
+    if (tmpl) { // what the data says goes before what the model says
+        fn_template_free(run->tmpl);
+        run->tmpl = tmpl;
+    }
+    if (!run->tmpl)
+        fn_control_log(run->control, FN_LOG_WARNING,
+                       "%s does not say how its faces were cut: the model will not say it either, and cannot "
+                       "enrol people (see: template)",
+                       o->data);
+    const fn_training_options training = {
+        .backend = strcmp(o->backend, "reference") == 0 ? FN_BACKEND_REF
+                   : strcmp(o->backend, "onednn") == 0  ? FN_BACKEND_ONEDNN
+                                                        : FN_BACKEND_AUTO,
+        .precision = strcmp(o->precision, "bf16") == 0 ? FN_PRECISION_BF16 : FN_PRECISION_F32,
+        .threads = o->threads,
+    };
+    rc = fn_training_open(&run->training, graph, &training); // takes the graph over
+    if (rc == FN_OK)
+        rc = freeze(run);
+    if (rc < 0)
+        return rc;
+    run->dimension = fn_training_dimension(run->training);
+    if (o->model && o->embedding && o->embedding != run->dimension)
+        return fn_fail(FN_EINVAL, "%s gives %d numbers: embedding cannot be %d", run->network, run->dimension,
+                       o->embedding);
+    return FN_OK;
+}
+
+// ---- batches and the loss --------------------------------------------------------------------
+
+static int is_triplet(fn_loss_kind kind) {
+    return kind == FN_LOSS_TRIPLET || kind == FN_LOSS_SOFT_TRIPLET || kind == FN_LOSS_HARMONIC;
+}
+
+static int open_sampler(fn_run *run) {
+    const fn_train_options *o = run->options;
+    fn_sampler_options sampler = {
+        .kind = FN_SAMPLE_UNIFORM, .people = o->batch, .images = 1, .seed = (uint64_t)o->seed};
+    if (is_triplet((fn_loss_kind)fn_loss_parse(o->loss)))
+        sampler = (fn_sampler_options){.kind = FN_SAMPLE_PEOPLE,
+                                       .people = o->people_per_batch,
+                                       .images = o->images_per_person,
+                                       .repeat = !o->uneven,
+                                       .negatives = o->negatives,
+                                       .seed = (uint64_t)o->seed};
+    int rc = fn_sampler_open(&run->sampler, run->data, &sampler);
+    if (rc < 0)
+        return rc;
+    const int64_t steps = fn_sampler_steps_per_epoch(run->sampler);
+    run->epoch_steps = (uint64_t)(o->steps_per_epoch ? o->steps_per_epoch : steps > 0 ? steps : 1);
+    run->total_steps = run->epoch_steps * (uint64_t)o->epochs;
+    return FN_OK;
+}
+
+static int open_teacher(fn_run *run) {
+    if (!run->options->teacher)
+        return FN_OK;
+    char *path = fn_path_join(run->options->out, "teacher.bin");
+    if (!path)
+        return FN_ENOMEM;
+    int rc = fn_teacher_open(&run->teacher, run->data, run->options->template_name, path, run->options,
+                             run->control);
+    fn_free(path);
+    return rc;
+}
+
+static int open_loss(fn_run *run) {
+    const fn_train_options *o = run->options;
+    fn_loss_options *l = &run->loss_options;
+    *l = fn_loss_defaults((fn_loss_kind)fn_loss_parse(o->loss));
+    l->dimension = run->dimension;
+    l->mining = (fn_mining)fn_mining_parse(o->mining);
+    l->mean_reduction = strcmp(o->reduction, "mean") == 0;
+    l->n_classes = fn_dataset_n_people(run->data);
+    l->teacher_dimension = run->teacher.dimension;
+    l->seed = (uint64_t)o->seed;
+    if (o->margin >= 0)
+        l->margin = (float)o->margin;
+    if (o->loss_scale > 0)
+        l->scale = (float)o->loss_scale;
+    if (o->centre_weight >= 0)
+        l->centre_weight = (float)o->centre_weight;
+    if (o->centre_rate >= 0)
+        l->centre_rate = (float)o->centre_rate;
+    if (o->similarity_weight >= 0)
+        l->similarity_weight = (float)o->similarity_weight;
+    return fn_loss_open(&run->loss, l);
+}
+
+// ---- the update ------------------------------------------------------------------------------
+
+static fn_optimizer_options optimizer_options(const fn_train_options *o, fn_optimizer_kind kind) {
+    fn_optimizer_options options = fn_optimizer_defaults(kind);
+    if (kind == FN_OPTIMIZER_SGD)
+        options.momentum = o->momentum;
+    options.beta1 = o->beta1;
+    options.beta2 = o->beta2;
+    if (o->epsilon > 0)
+        options.epsilon = o->epsilon;
+    options.weight_decay = o->weight_decay;
+    options.clip_norm = o->clip;
+    options.threads = o->threads;
+    return options;
+}
+
+static int open_update(fn_run *run) {
+    const fn_train_options *o = run->options;
+    const fn_parameters *parameters = fn_training_parameters(run->training);
+    fn_optimizer_kind kind;
+    int rc = fn_optimizer_parse_kind(&kind, o->optimizer);
+    if (rc < 0)
+        return rc;
+    const fn_optimizer_options options = optimizer_options(o, kind);
+    const double own = kind == FN_OPTIMIZER_ADAGRAD || kind == FN_OPTIMIZER_SGD ? 0.05 : 0.001;
+    run->n_segments = parameters->n_trained;
+    if ((rc = fn_segments_of(&run->segments, parameters)) < 0 ||
+        (rc = fn_optimizer_open(&run->optimizer, &options, parameters->trained_size)) < 0 ||
+        (rc = fn_schedule_parse(&run->schedule, o->schedule ? o->schedule : "constant",
+                                o->lr > 0 ? o->lr : own)) < 0)
+        return rc;
+    const size_t n = fn_loss_n_weights(run->loss), n_biases = fn_loss_n_biases(run->loss);
+    run->loss_segments[0] = (fn_segment){0, n - n_biases, 1, 0};
+    run->loss_segments[1] = (fn_segment){n - n_biases, n_biases, 0, 0};
+    if (n && (rc = fn_optimizer_open(&run->loss_optimizer, &options, n)) < 0)
+        return rc;
+    if (o->ema > 0) {
+        run->averaged = fn_alloc_aligned(parameters->trained_size * sizeof *run->averaged);
+        if (!run->averaged)
+            return fn_fail_memory();
+        memcpy(run->averaged, fn_training_weights(run->training),
+               parameters->trained_size * sizeof *run->averaged);
+    }
+    return FN_OK;
+}
+
+static int open_rows(fn_run *run) {
+    const size_t n = (size_t)fn_sampler_batch_max(run->sampler);
+    run->unit = fn_calloc(n * (size_t)run->dimension, sizeof *run->unit);
+    run->d_unit = fn_calloc(n * (size_t)run->dimension, sizeof *run->d_unit);
+    if (run->teacher.rows)
+        run->teacher_rows = fn_calloc(n * (size_t)run->teacher.dimension, sizeof *run->teacher_rows);
+    if (!run->unit || !run->d_unit || (run->teacher.rows && !run->teacher_rows))
+        return fn_fail_memory();
+    return fn_chunks_open(&run->chunks, run->training, (int)n, run->options->chunk,
+                          3 * (size_t)run->input.width * (size_t)run->input.height);
+}
+
+// ---- pictures --------------------------------------------------------------------------------
+
+static void replace(float *setting, double option) {
+    if (option >= 0)
+        *setting = (float)option;
+}
+
+static fn_augment augment_of(const fn_train_options *o) {
+    fn_augment a = strcmp(o->augment, "none") == 0 ? fn_augment_none() : fn_augment_default();
+    if (o->mirror >= 0)
+        a.mirror = o->mirror > 0;
+    replace(&a.rotation_deg, o->rotation);
+    replace(&a.shift, o->shift);
+    replace(&a.scale, o->zoom);
+    replace(&a.brightness, o->brightness);
+    replace(&a.contrast, o->contrast);
+    replace(&a.saturation, o->saturation);
+    replace(&a.blur, o->blur);
+    replace(&a.jpeg, o->jpeg);
+    replace(&a.downscale, o->downscale);
+    replace(&a.erase, o->erase);
+    return a;
+}
+
+static int batch_of_step(void *user, uint64_t step, int *image) {
+    const fn_run *run = user;
+    return step < run->total_steps ? fn_sampler_batch(run->sampler, step, image) : 0;
+}
+
+static int open_loader(fn_run *run) {
+    const fn_train_options *o = run->options;
+    const float *mean = run->input.mean;
+    return fn_loader_open(&run->loader, &(fn_loader_options){
+                                            .dataset = run->data,
+                                            .width = run->input.width,
+                                            .height = run->input.height,
+                                            .mean = {mean[0], mean[1], mean[2]},
+                                            .scale = run->input.scale,
+                                            .augment = augment_of(o),
+                                            .seed = (uint64_t)o->seed,
+                                            .threads = o->loader_threads,
+                                            .cache_bytes = (size_t)o->cache_mb << 20,
+                                            .n_max = fn_sampler_batch_max(run->sampler),
+                                            .batch = batch_of_step,
+                                            .user = run,
+                                            .first_step = run->at.step,
+                                        });
+}
+
+static int open_metrics(fn_run *run) {
+    char *timing = fn_path_join(run->options->out, "timing.jsonl");
+    if (!timing)
+        return FN_ENOMEM;
+    int rc = fn_metrics_open(&run->metrics, run->metrics_path, run->at.step);
+    if (rc == FN_OK)
+        rc = fn_metrics_open(&run->timing, timing, run->at.step);
+    fn_free(timing);
+    return rc;
+}
+
+int fn_run_open(fn_run *run, const fn_train_options *options, const fn_control *control) {
+    *run = (fn_run){.options = options, .control = control};
+    int rc = fn_config_check(options);
+    if (rc == FN_OK)
+        rc = open_paths(run);
+    if (rc == FN_OK)
+        rc = open_data(run);
+    if (rc == FN_OK)
+        rc = open_network(run);
+    if (rc == FN_OK)
+        rc = open_sampler(run);
+    if (rc == FN_OK)
+        rc = open_teacher(run);
+    if (rc == FN_OK)
+        rc = open_loss(run);
+    if (rc == FN_OK)
+        rc = open_update(run);
+    if (rc == FN_OK)
+        rc = open_rows(run);
+    if (rc == FN_OK && run->val_data)
+        rc = fn_validator_open(&run->validator, run->val_data, &run->input, options);
+    if (rc == FN_OK && options->resume && access(run->checkpoint, F_OK) == 0)
+        rc = fn_run_restore(run);
+    if (rc == FN_OK)
+        rc = open_metrics(run);
+    if (rc == FN_OK)
+        rc = open_loader(run);
+    if (rc == FN_OK)
+        rc = fn_write_file(run->config_path, run->config, strlen(run->config), 0600);
+    run->started_ms = run->saved_ms = fn_clock_ms();
+    return rc;
+}
+
+void fn_run_close(fn_run *run) {
+    fn_loader_free(run->loader);
+    fn_metrics_free(run->timing);
+    fn_metrics_free(run->metrics);
+    fn_hardest_free(&run->hardest);
+    fn_validator_free(run->validator);
+    fn_schedule_free(run->schedule);
+    fn_free(run->averaged);
+    fn_free(run->segments);
+    fn_optimizer_free(run->loss_optimizer);
+    fn_optimizer_free(run->optimizer);
+    fn_loss_free(run->loss);
+    fn_free(run->d_unit);
+    fn_free(run->unit);
+    fn_free(run->teacher_rows);
+    fn_teacher_free(&run->teacher);
+    fn_sampler_free(run->sampler);
+    fn_chunks_free(run->chunks);
+    fn_training_free(run->training);
+    fn_template_free(run->tmpl);
+    fn_free(run->network);
+    fn_dataset_free(run->val_data);
+    fn_dataset_free(run->data);
+    char *texts[] = {run->checkpoint, run->metrics_path, run->config, run->config_path,
+                     run->best,       run->last,         run->report};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        fn_free(texts[i]);
+    *run = (fn_run){0};
+}
+
+const float *fn_run_weights(const fn_run *run) {
+    return run->averaged ? run->averaged : fn_training_weights(run->training);
+}
+
+double fn_run_seconds(const fn_run *run) {
+    return run->seconds_before + (double)(fn_clock_ms() - run->started_ms) / 1000;
+}

@@ -1,0 +1,76 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Datasets from the command line: photographs to crops, a look over them, people divided, mistakes.
+. "$(dirname "$0")/lib.sh"
+with_models
+
+# The faces of a group photograph, cut out, are photographs that are little more than a face.
+expect 0 align --out faces "$FACENET_DEMO/sample2.jpg"
+mkdir -p src/Ada src/Bea src/Cid
+cp faces/sample2.0.jpg src/Ada/1.jpg
+cp faces/sample2.1.jpg src/Bea/1.jpg
+cp faces/sample2.2.jpg src/Cid/1.jpg
+for person in Ada Bea; do
+    cp src/$person/1.jpg src/$person/2.jpg
+done
+
+expect 0 dataset prepare src dst
+out_has '"written": 5'
+[ -s dst/Ada/2.jpg ] && [ -s dst/Cid/1.jpg ] || fail "crops are missing"
+[ -z "$(cat dst/failures.tsv)" ] || fail "failures.tsv is not empty"
+equal "$(stat -c %a dst dst/Ada dst/Ada/1.jpg dst/facenet-dataset.json | tr '\n' ' ')" "700 700 600 600 "
+echo nonsense >src/Cid/2.jpg
+expect 1 dataset prepare --jobs 1 src dst
+out_has '"present": 5'
+out_has '"failed": 1'
+err_has "dst/failures.tsv"
+grep -q '^src/Cid/2.jpg	unreadable	' dst/failures.tsv || fail "the failure is not listed"
+expect 1 dataset prepare --margin 0 src dst
+err_has "prepare them the same way"
+rm src/Cid/2.jpg
+expect 0 dataset prepare --template openface-inner-96 --size 48 --margin 4 --quality 80 src/ dst48
+[ -s dst48/facenet-dataset.json ] || fail "dst48 has no description"
+
+expect 0 dataset stats dst
+out_has '"people": 3'
+out_has '"150x150": 5'
+out_has '"template": "arcface-112"'
+
+expect 0 dataset duplicates dst
+out_has '"chosen": 2'
+out_has '"moved": 0'
+expect 0 dataset outliers dst
+out_has '"outliers": []'
+
+expect 0 dataset split --by-person --val 0.34 --seed 7 dst halves
+equal "$(ls halves | tr '\n' ' ')" "train val "
+equal "$(ls halves/val | grep -vc json)" 1
+equal "$(ls halves/train halves/val | grep -c 'Ada\|Bea\|Cid')" 3
+[ -s halves/val/facenet-dataset.json ] || fail "the halves do not say how they were cut"
+expect 1 dataset split --val 0.34 dst halves
+err_has "is there already"
+
+expect 0 dataset prune --min-images 2 dst
+out_has '"people_pruned": 1'
+[ -s dst/Cid/1.jpg ] || fail "a dry run moved a picture"
+expect 0 dataset prune --min-images 2 --apply dst
+[ ! -e dst/Cid ] && [ -s dst/.pruned/Cid/1.jpg ] || fail "the pruned person was not moved"
+expect 0 dataset duplicates --apply --removed twice dst
+out_has '"moved": 2'
+[ -s twice/Ada/2.jpg ] && [ ! -e dst/Ada/2.jpg ] || fail "the duplicates were not moved"
+
+expect 2 dataset
+expect 2 dataset everything dst
+err_has "expected prepare, stats"
+expect 2 dataset prepare src
+err_has "prepare takes two folders"
+expect 2 dataset stats src dst
+expect 2 dataset prune src
+expect 2 dataset split src dst
+expect 2 dataset stats --min-images 2 src
+expect 2 dataset split --val 1 src dst
+expect 1 dataset stats nowhere
+lines err 1
+expect 1 dataset prepare src src
+err_has "a folder of their own"
+expect 3 dataset prepare --models nowhere src dst3
