@@ -87,8 +87,7 @@ static int is_loaded;
 
 // The handle of pangocairo finds the symbols of cairo, Pango and GObject too: it depends on them.
 static void load(void) {
-    is_loaded =
-        fn_library_load("libpangocairo-1.0.so.0", symbols, sizeof symbols / sizeof *symbols) == FN_OK;
+    is_loaded = fn_library_load("libpangocairo-1.0.so.0", symbols, sizeof symbols / sizeof *symbols) == FN_OK;
 }
 
 typedef struct canvas {

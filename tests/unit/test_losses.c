@@ -396,7 +396,8 @@ static void check_gradients(const char *what, fn_loss_options options, float spr
 
 static void gradients_of_triplet_losses_are_those_of_finite_differences(void **state) {
     (void)state;
-    // The choice of triplets is taken as constant, as everywhere: the step is so small that none changes here.
+    // The choice of triplets is taken as constant, as everywhere: the step is so small that none changes
+    // here.
     fn_loss_options o = fn_loss_defaults(FN_LOSS_TRIPLET);
     check_gradients("triplet, semi-hard, sum", o, 0.8F);
     o.mean_reduction = 1;
