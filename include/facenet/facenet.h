@@ -14,6 +14,7 @@
 #include <facenet/eval.h>
 #include <facenet/image.h>
 #include <facenet/match.h>
+#include <facenet/metric.h>
 #include <facenet/model.h>
 #include <facenet/pipeline.h>
 #include <facenet/store.h>

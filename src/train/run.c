@@ -235,6 +235,17 @@ static fn_optimizer_options optimizer_options(const fn_train_options *o, fn_opti
     return options;
 }
 
+// Before the teacher is asked, which takes minutes.
+static int open_schedule(fn_run *run) {
+    const fn_train_options *o = run->options;
+    fn_optimizer_kind kind;
+    int rc = fn_optimizer_parse_kind(&kind, o->optimizer);
+    if (rc < 0)
+        return rc;
+    const double own = kind == FN_OPTIMIZER_ADAGRAD || kind == FN_OPTIMIZER_SGD ? 0.05 : 0.001;
+    return fn_schedule_parse(&run->schedule, o->schedule ? o->schedule : "constant", o->lr > 0 ? o->lr : own);
+}
+
 static int open_update(fn_run *run) {
     const fn_train_options *o = run->options;
     const fn_parameters *parameters = fn_training_parameters(run->training);
@@ -243,12 +254,9 @@ static int open_update(fn_run *run) {
     if (rc < 0)
         return rc;
     const fn_optimizer_options options = optimizer_options(o, kind);
-    const double own = kind == FN_OPTIMIZER_ADAGRAD || kind == FN_OPTIMIZER_SGD ? 0.05 : 0.001;
     run->n_segments = parameters->n_trained;
     if ((rc = fn_segments_of(&run->segments, parameters)) < 0 ||
-        (rc = fn_optimizer_open(&run->optimizer, &options, parameters->trained_size)) < 0 ||
-        (rc = fn_schedule_parse(&run->schedule, o->schedule ? o->schedule : "constant",
-                                o->lr > 0 ? o->lr : own)) < 0)
+        (rc = fn_optimizer_open(&run->optimizer, &options, parameters->trained_size)) < 0)
         return rc;
     const size_t n = fn_loss_n_weights(run->loss), n_biases = fn_loss_n_biases(run->loss);
     run->loss_segments[0] = (fn_segment){0, n - n_biases, 1, 0};
@@ -348,6 +356,8 @@ int fn_run_open(fn_run *run, const fn_train_options *options, const fn_control *
         rc = open_network(run);
     if (rc == FN_OK)
         rc = open_sampler(run);
+    if (rc == FN_OK)
+        rc = open_schedule(run);
     if (rc == FN_OK)
         rc = open_teacher(run);
     if (rc == FN_OK)

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// metric.h: a better distance for embeddings that are already there. Large-margin nearest neighbours
+// (Weinberger and Saul, JMLR 2009) learns a linear map L so that |L x - L y|^2 brings the k nearest vectors
+// of one person closer and keeps those of others a margin away. The network stays as it is.
+//
+//     fn_lmnn_options options = FN_LMNN_OPTIONS_INIT;
+//     fn_lmnn_learn(L, embeddings, label, n, 128, &options, &result, NULL);   // L: (128, 128)
+//     fn_lmnn_apply(better, L, 128, embeddings, n, 128);
+#ifndef FACENET_METRIC_H
+#define FACENET_METRIC_H
+
+#include <facenet/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct fn_lmnn_options {
+    int version;           // FN_LMNN_OPTIONS_VERSION
+    int k;                 // target neighbours of each vector; whoever has fewer gives all it has
+    int rank;              // rows of L, 1..d; 0: d
+    int iterations;        // most steps of each pass
+    int passes;            // target neighbours are chosen again under the L of the pass before
+    double mu;             // weight of pushing others away, 0..1; pulling together has 1 - mu
+    double margin;         // by which others are to be farther, in squared distance
+    double regularization; // weight of |L - L0|^2, where L0 is where learning starts; 0: none
+    double balance;  // people of n vectors count n^(1 - balance) fold: 0: every vector alike, 1: every person
+    int unit_length; // 1: distances are those between L x brought to length 1, as an embedder gives them;
+                     // 0: those of the paper
+} fn_lmnn_options;
+#define FN_LMNN_OPTIONS_VERSION 1
+#define FN_LMNN_OPTIONS_INIT                                                                                 \
+    { FN_LMNN_OPTIONS_VERSION, 3, 0, 200, 1, 0.5, 0.2, 0.0, 0.0, 1 }
+
+typedef struct fn_lmnn_result {
+    int n_used;               // vectors with at least one target neighbour
+    int n_people;             // among them
+    int iterations;           // steps taken, all passes together
+    double loss_before, loss; // of the first targets under the first L; of the last under the last L
+    int64_t n_impostors_before, n_impostors; // triples (vector, target, other) within the margin
+} fn_lmnn_result;
+
+/// L: (rank or d, d) float, written row by row. embeddings: (n, d) float, label: (n), any numbers. Learning
+/// starts from the directions that carry most of the vectors' energy (all of them: the identity). The same
+/// input gives the same L, whatever the number of threads. out may be NULL. Errors: FN_EINVAL (nobody has
+/// two vectors, there is one person only, options out of range), FN_ENOMEM, FN_ECANCELLED, FN_ETIMEOUT. May
+/// take minutes for many thousand vectors; memory grows with n^2.
+FN_API int fn_lmnn_learn(float *L, const float *embeddings, const int *label, size_t n, int d,
+                         const fn_lmnn_options *options, fn_lmnn_result *out, const fn_control *control);
+
+/// dst: (n, rank) float, rows L x brought to length 1. dst must not overlap embeddings.
+FN_API void fn_lmnn_apply(float *dst, const float *L, int rank, const float *embeddings, size_t n, int d);
+
+/// How often the k nearest other vectors name the wrong person, by majority, the nearer side winning a draw:
+/// of those vectors whose person has another one. *n_asked of them; NULL: not wanted. Share 0..1, or
+/// FN_EINVAL, FN_ENOMEM.
+FN_API double fn_knn_error(const float *embeddings, const int *label, size_t n, int d, int k,
+                           size_t *n_asked);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
