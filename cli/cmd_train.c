@@ -4,6 +4,7 @@
 #include "cli.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -34,6 +35,7 @@ static cli_command command = {
              "  metrics.jsonl   the same as numbers, a line per step\n"
              "  checkpoint.fnt  all that --resume needs\n"
              "  config.json     every option, for --config\n"
+             "mpirun -np N facenet train ... trains one network in N processes, of one machine or many.\n"
              "SIGINT and SIGTERM end it with a checkpoint after the step, and that is done too (0).\n"
              "Options given here go before those of --config; --resume takes the run's own for the others.",
     .options = options,
@@ -182,9 +184,11 @@ static int run(void) {
     sigaction(SIGTERM, &action, NULL);
     int rc = fn_train_run(&train, &result, &control);
     clear_line();
+    if (result.rank > 0 && !freopen("/dev/null", "w", stderr)) // rank 0 speaks for all
+        return CLI_INPUTS;
     if (rc < 0 && !(rc == FN_ECANCELLED && wants_stop))
         return exit_code(rc);
-    if (result.step)
+    if (result.step && result.rank == 0)
         say_what_next(&result, rc < 0);
     return CLI_DONE;
 }

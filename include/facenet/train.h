@@ -12,6 +12,11 @@
 //     if (fn_train_run(&options, &result, NULL) == FN_OK)
 //         printf("%s: accuracy %.3f\n", result.model, result.best.accuracy);
 //
+// Several processes, of one machine or many, train one network together when mpirun starts them:
+// fn_train_run finds that out by itself. Each passes its share of a step's images; triplets are mined among
+// all of them, and gradients are added up. All see the data under the same path; files of the run are written
+// and read by rank 0 only, which alone calls back for progress.
+//
 // Everything a run computes is a function of its options and data: neither the number of loader threads nor
 // being killed and resumed changes a digit of metrics.jsonl. (The number of threads of the network may, in
 // the last digits.) Not from two threads at once for one run folder.
@@ -74,6 +79,7 @@ typedef struct fn_train_options {
     const char *freeze;   // beginnings of parameter names that stay, separated by commas; NULL
     int frozen_norms;     // 1: batch-norms use and keep their running statistics
     double norm_momentum; // running += norm_momentum (batch - running)
+    int sync_norms;       // 1: batch-norms see the images of all processes, not of their own only
 
     // ---- batches
     int people_per_batch, images_per_person; // of triplet losses
@@ -152,14 +158,16 @@ typedef struct fn_train_result {
     fn_train_validation best; // of the model; zero without validation
     int best_epoch;           // 0 without validation
     double seconds;           // of training, all resumed parts together
+    int rank, n_ranks;        // this process among those that trained together, which alone is 0 of 1
     char model[4096];         // path of the model to use: best.onnx, or last.onnx without validation
 } fn_train_result;
 
 /// Trains. The run folder receives config.json, checkpoint.fnt, metrics.jsonl, report.html, last.onnx and,
 /// with validation, best.onnx. Errors: FN_EINVAL (options), FN_ECONFLICT (a run is there already, or the
 /// one resumed had other options), FN_ETRAIN (embeddings collapsed or numbers are not finite; the message
-/// says what to change), FN_ECANCELLED (a checkpoint was written), FN_EIO (the checkpoint before stays).
-/// result is filled as far as training came, also on failure.
+/// says what to change), FN_ECANCELLED (a checkpoint was written), FN_EIO (the checkpoint before stays),
+/// FN_EUNSUPPORTED (started by mpirun, but this facenet has no MPI). All ranks return the same error; when
+/// one dies, the launcher ends the others. result is filled as far as training came, also on failure.
 FN_API int fn_train_run(const fn_train_options *options, fn_train_result *result, const fn_control *control);
 
 typedef enum fn_train_kind {

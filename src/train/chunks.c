@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "train/share.h"
 
 #include <math.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 struct fn_chunks {
     fn_training *training;
     int n_max, chunk, d;
+    int n_largest; // rows of the largest share of the batch
     size_t item;
     float *unit;    // (n_max, d) of the last forward pass
     double *length; // (n_max) of the network's rows
@@ -44,13 +46,9 @@ void fn_chunks_free(fn_chunks *chunks) {
     fn_free(chunks);
 }
 
-static int n_parts(const fn_chunks *c, int n) {
-    return (n + c->chunk - 1) / c->chunk;
-}
-
-// The first row of part `k` of `parts`.
-static int part_start(int n, int parts, int k) {
-    return (int)((int64_t)n * k / parts);
+// Processes whose norms wait for each other pass equally many parts.
+static int n_parts(const fn_chunks *c) {
+    return (c->n_largest + c->chunk - 1) / c->chunk;
 }
 
 // Rows to unit length. A graph that ends with a normalisation has them so already; one that was imported
@@ -81,16 +79,19 @@ static void from_unit(fn_chunks *c, int n, const float *d_unit) {
     }
 }
 
-int fn_chunks_forward(fn_chunks *chunks, const fn_pass *pass, const float *pixels, int n, float *unit) {
-    if (n < 1 || n > chunks->n_max)
-        return fn_fail(FN_EINVAL, "a batch of %d images, prepared for up to %d", n, chunks->n_max);
-    const int parts = n_parts(chunks, n);
+int fn_chunks_forward(fn_chunks *chunks, const fn_pass *pass, const float *pixels, int n, int n_largest,
+                      float *unit) {
+    chunks->n_largest = n_largest > n ? n_largest : n;
+    if (n < n_parts(chunks) || n < 1 || n > chunks->n_max)
+        return fn_fail(FN_EINVAL, "a batch of %d images in %d parts, prepared for up to %d", n,
+                       n_parts(chunks), chunks->n_max);
+    const int parts = n_parts(chunks);
     fn_pass part = *pass;
     if (parts > 1)
         part.momentum = 0; // they move in the second pass
     int rc = FN_OK;
     for (int k = 0; k < parts && rc == FN_OK; k++) {
-        const int start = part_start(n, parts, k), end = part_start(n, parts, k + 1);
+        const int start = fn_share_start(n, parts, k), end = fn_share_start(n, parts, k + 1);
         part.first_row = pass->first_row + start;
         rc = fn_training_forward(chunks->training, &part, pixels + (size_t)start * chunks->item, end - start,
                                  chunks->rows + (size_t)start * (size_t)chunks->d);
@@ -102,13 +103,13 @@ int fn_chunks_forward(fn_chunks *chunks, const fn_pass *pass, const float *pixel
 
 int fn_chunks_backward(fn_chunks *chunks, const fn_pass *pass, const float *pixels, int n,
                        const float *d_unit) {
-    const int parts = n_parts(chunks, n);
+    const int parts = n_parts(chunks);
     fn_pass part = *pass;
     int rc = FN_OK;
     from_unit(chunks, n, d_unit);
     // Where the network's rows go the second time: the place of the unit rows, which nobody needs any more.
     for (int k = 0; k < parts && rc == FN_OK; k++) {
-        const int start = part_start(n, parts, k), end = part_start(n, parts, k + 1);
+        const int start = fn_share_start(n, parts, k), end = fn_share_start(n, parts, k + 1);
         const size_t row = (size_t)start * (size_t)chunks->d;
         part.first_row = pass->first_row + start;
         if (k < parts - 1)

@@ -22,8 +22,10 @@ int fn_chunks_open(fn_chunks **out, fn_training *training, int n_max, int chunk,
 void fn_chunks_free(fn_chunks *chunks);
 
 /// pixels: (n, C, H, W); unit: (n, d), the embeddings brought to unit length. The running statistics move in
-/// this pass when the batch is a single part.
-int fn_chunks_forward(fn_chunks *chunks, const fn_pass *pass, const float *pixels, int n, float *unit);
+/// this pass when the batch is a single part. n_largest: where processes share a batch, the rows of the
+/// largest share, so that all pass equally many parts; else 0. FN_EINVAL: too few or too many rows.
+int fn_chunks_forward(fn_chunks *chunks, const fn_pass *pass, const float *pixels, int n, int n_largest,
+                      float *unit);
 
 /// After fn_chunks_forward of the same pixels: adds to pass->gradients. d_unit: (n, d), gradient of the loss
 /// by the unit rows.

@@ -45,6 +45,8 @@ static const fn_train_option table[] = {
      AT(frozen_norms), 0, 0, 0},
     {"norm-momentum", "X", "how fast running statistics follow a batch [0.1]", FN_TRAIN_REAL,
      AT(norm_momentum), 0, 1, 0},
+    {"sync-norms", NULL, "batch-norms see the images of all processes of mpirun", FN_TRAIN_FLAG,
+     AT(sync_norms), 0, 0, 0},
 
     {"people-per-batch", "N", "triplets: people of a step [24]", FN_TRAIN_COUNT, AT(people_per_batch), 2,
      4096, 0},

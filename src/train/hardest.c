@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Pictures are taken from the network's input, so that they show what it saw: augmented.
+// Pictures are the network's input made anew, so that they show what it saw: augmented.
 #include "train/hardest.h"
 
 #include "base/alloc.h"
@@ -23,18 +23,21 @@ void fn_hardest_free(fn_hardest *hardest) {
     *hardest = (fn_hardest){0};
 }
 
-static int take_face(fn_report_face *face, const fn_batch *batch, int row, const fn_dataset *dataset,
-                     const fn_input_spec *input) {
+static int take_face(fn_report_face *face, fn_loader *loader, const fn_batch *batch, int row,
+                     const fn_dataset *dataset, const fn_input_spec *input) {
     const size_t n_pixels = (size_t)input->width * (size_t)input->height;
     const size_t room = 3 * n_pixels + 4096;
-    const float *planes = batch->pixels + (size_t)row * 3 * n_pixels;
     size_t n_bytes;
     face->caption = fn_strdup(fn_dataset_image_name(dataset, batch->image[row]));
     unsigned char *rgb = fn_alloc(3 * n_pixels), *jpeg = fn_alloc(room);
-    if (!face->caption || !rgb || !jpeg) {
+    float *planes = fn_alloc(3 * n_pixels * sizeof *planes);
+    int rc = face->caption && rgb && jpeg && planes ? fn_loader_make(loader, batch, row, planes)
+                                                    : fn_fail_memory();
+    if (rc < 0) {
+        fn_free(planes);
         fn_free(rgb);
         fn_free(jpeg);
-        return fn_fail_memory();
+        return rc;
     }
     for (size_t i = 0; i < n_pixels; i++)
         for (size_t c = 0; c < 3; c++) {
@@ -48,6 +51,7 @@ static int take_face(fn_report_face *face, const fn_batch *batch, int row, const
     } else {
         fn_free(jpeg);
     }
+    fn_free(planes);
     fn_free(rgb);
     return FN_OK;
 }
@@ -62,8 +66,9 @@ static double squared_distance(const float *unit, int i, int k, int d) {
     return sum;
 }
 
-int fn_hardest_take(fn_hardest *hardest, const fn_batch *batch, const fn_loss_result *result,
-                    const float *unit, int d, const fn_dataset *dataset, const fn_input_spec *input) {
+int fn_hardest_take(fn_hardest *hardest, fn_loader *loader, const fn_batch *batch,
+                    const fn_loss_result *result, const float *unit, int d, const fn_dataset *dataset,
+                    const fn_input_spec *input) {
     int rc = FN_OK;
     fn_hardest_free(hardest);
     for (int i = 0; i < result->n_hardest && rc == FN_OK; i++) {
@@ -71,11 +76,11 @@ int fn_hardest_take(fn_hardest *hardest, const fn_batch *batch, const fn_loss_re
         fn_report_triplet *t = &hardest->triplets[hardest->n++];
         t->d_ap = squared_distance(unit, row[0], row[1], d);
         t->d_an = squared_distance(unit, row[0], row[2], d);
-        rc = take_face(&t->anchor, batch, row[0], dataset, input);
+        rc = take_face(&t->anchor, loader, batch, row[0], dataset, input);
         if (rc == FN_OK)
-            rc = take_face(&t->positive, batch, row[1], dataset, input);
+            rc = take_face(&t->positive, loader, batch, row[1], dataset, input);
         if (rc == FN_OK)
-            rc = take_face(&t->negative, batch, row[2], dataset, input);
+            rc = take_face(&t->negative, loader, batch, row[2], dataset, input);
     }
     return rc;
 }

@@ -15,10 +15,11 @@ typedef struct fn_hardest {
     int n;
 } fn_hardest;
 
-/// Replaces what is held by the hardest triplets of a batch. unit: (n, d). FN_ENOMEM; a picture that cannot
-/// be encoded is left out.
-int fn_hardest_take(fn_hardest *hardest, const fn_batch *batch, const fn_loss_result *result,
-                    const float *unit, int d, const fn_dataset *dataset, const fn_input_spec *input);
+/// Replaces what is held by the hardest triplets of a batch of the loader. unit: (n, d). FN_ENOMEM, or as
+/// fn_loader_next; a picture that cannot be encoded is left out.
+int fn_hardest_take(fn_hardest *hardest, fn_loader *loader, const fn_batch *batch,
+                    const fn_loss_result *result, const float *unit, int d, const fn_dataset *dataset,
+                    const fn_input_spec *input);
 void fn_hardest_free(fn_hardest *hardest);
 
 #endif

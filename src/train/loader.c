@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "train/crop_cache.h"
+#include "train/share.h"
 #include "train/workers.h"
 
 #include <pthread.h>
@@ -21,10 +22,11 @@
 
 typedef struct slot {
     uint64_t step;
-    int n, n_taken, n_done; // images
-    int *image, *label;     // (n_max)
-    float *pixels;          // (n_max, 3, height, width)
-    int rc, failed_at;      // of the first image in the batch that failed
+    int n, first, n_rows; // images, and those of our share
+    int n_taken, n_done;  // of our share
+    int *image, *label;   // (n_max)
+    float *pixels;        // (rows_max, 3, height, width)
+    int rc, failed_at;    // of the first image in the batch that failed
     char message[1024];
 } slot;
 
@@ -47,7 +49,7 @@ struct fn_loader {
 };
 
 static int is_complete(const slot *s) {
-    return s->n_done == s->n;
+    return s->n_done == s->n_rows;
 }
 
 static void slot_failed(slot *s, int at, int rc) {
@@ -65,6 +67,7 @@ static void plan(fn_loader *loader) {
     s->step = o->first_step + loader->tail;
     s->n_taken = s->n_done = 0;
     s->rc = FN_OK;
+    s->first = s->n_rows = 0;
     s->n = o->batch(o->user, s->step, s->image);
     int n_images = fn_dataset_n_images(o->dataset);
     if (s->n < 0)
@@ -85,8 +88,10 @@ static void plan(fn_loader *loader) {
         s->n = 0;
     if (s->n == 0)
         loader->at_end = 1;
+    s->first = fn_share_start(s->n, o->shares, o->share);
+    s->n_rows = fn_share_start(s->n, o->shares, o->share + 1) - s->first;
     loader->tail++;
-    if (s->n == 0)
+    if (s->n_rows == 0)
         pthread_cond_signal(&loader->done);
     pthread_cond_broadcast(&loader->work);
 }
@@ -99,21 +104,20 @@ static uint32_t sample_number(uint64_t step, int at) {
     return (uint32_t)(h >> 32);
 }
 
-/// Image `at` of a slot, from its file to the pixels.
-static int make(fn_loader *loader, slot *s, int at) {
+/// Image `at` of a step, from its file to the pixels.
+static int make(fn_loader *loader, uint64_t step, int at, int image, float *dst) {
     const fn_loader_options *o = &loader->options;
-    float *dst = s->pixels + (size_t)at * loader->n_item;
     fn_image crop;
     unsigned char *owned;
-    int rc = fn_crop_cache_get(loader->cache, s->image[at], &crop, &owned);
+    int rc = fn_crop_cache_get(loader->cache, image, &crop, &owned);
     if (rc < 0)
         return rc;
-    fn_rng rng = fn_rng_at(o->seed, FN_STREAM_AUGMENT, sample_number(s->step, at));
+    fn_rng rng = fn_rng_at(o->seed, FN_STREAM_AUGMENT, sample_number(step, at));
     rc = fn_augment_run(dst, o->width, o->height, &crop, fn_dataset_geometry(o->dataset), &o->augment, &rng);
     fn_free(owned);
     if (rc < 0)
         return fn_fail_prefix(rc, "%s/%s", fn_dataset_root(o->dataset),
-                              fn_dataset_image_name(o->dataset, s->image[at]));
+                              fn_dataset_image_name(o->dataset, image));
     const float factor = 1 / o->scale;
     const size_t plane = loader->n_item / 3;
     for (int c = 0; c < 3; c++)
@@ -126,7 +130,7 @@ static int make(fn_loader *loader, slot *s, int at) {
 static slot *find_work(fn_loader *loader) {
     for (uint64_t i = loader->head; i < loader->tail; i++) {
         slot *s = &loader->slots[i % loader->n_slots];
-        if (s->n_taken < s->n)
+        if (s->n_taken < s->n_rows)
             return s;
     }
     return NULL;
@@ -150,10 +154,11 @@ static void *worker(void *argument) {
             pthread_cond_wait(&loader->work, &loader->lock);
             continue;
         }
-        int at = s->n_taken++;
+        int row = s->n_taken++, at = s->first + row;
         int skip = s->rc != FN_OK && at > s->failed_at;
         pthread_mutex_unlock(&loader->lock);
-        int rc = skip ? FN_OK : make(loader, s, at);
+        int rc =
+            skip ? FN_OK : make(loader, s->step, at, s->image[at], s->pixels + (size_t)row * loader->n_item);
         pthread_mutex_lock(&loader->lock);
         if (rc < 0)
             slot_failed(s, at, rc);
@@ -166,12 +171,14 @@ static void *worker(void *argument) {
 }
 
 static int check(const fn_loader_options *o) {
-    if (!o || !o->dataset || !o->batch || o->n_max < 1)
+    if (!o->dataset || !o->batch || o->n_max < 1)
         return fn_fail(FN_EINVAL, "a loader needs a dataset and the images of its steps");
     if (o->width < 1 || o->height < 1 || o->width > 4096 || o->height > 4096)
         return fn_fail(FN_EINVAL, "network input of %d x %d pixels", o->width, o->height);
     if (!(o->scale > 0))
         return fn_fail(FN_EINVAL, "pixels are divided by a scale above 0, not by %g", (double)o->scale);
+    if (o->share < 0 || o->share >= o->shares)
+        return fn_fail(FN_EINVAL, "share %d of %d", o->share, o->shares);
     if (o->threads < 0 || o->threads > MAX_THREADS)
         return fn_fail(FN_EINVAL, "%d threads: expected 0 to %d", o->threads, MAX_THREADS);
     return FN_OK;
@@ -181,7 +188,7 @@ static int open_slots(fn_loader *loader) {
     const fn_loader_options *o = &loader->options;
     size_t n;
     loader->n_item = 3 * (size_t)o->width * (size_t)o->height;
-    if (!fn_size_mul(&n, loader->n_item * sizeof(float), (size_t)o->n_max))
+    if (!fn_size_mul(&n, loader->n_item * sizeof(float), (size_t)fn_share_largest(o->n_max, o->shares)))
         return fn_fail_memory();
     loader->n_slots = n > LARGE_BATCH ? 2 : MAX_SLOTS;
     for (size_t i = 0; i < loader->n_slots; i++) {
@@ -211,13 +218,18 @@ static int start_threads(fn_loader *loader) {
 
 int fn_loader_open(fn_loader **out, const fn_loader_options *options) {
     *out = NULL;
-    int rc = check(options);
-    if (rc < 0)
-        return rc;
     fn_loader *loader = fn_calloc(1, sizeof *loader);
     if (!loader)
         return fn_fail_memory();
-    loader->options = *options;
+    if (options)
+        loader->options = *options;
+    if (loader->options.shares == 0)
+        loader->options.shares = 1;
+    int rc = check(&loader->options);
+    if (rc < 0) {
+        fn_free(loader);
+        return rc;
+    }
     pthread_mutex_init(&loader->lock, NULL);
     pthread_cond_init(&loader->work, NULL);
     pthread_cond_init(&loader->done, NULL);
@@ -280,8 +292,18 @@ int fn_loader_next(fn_loader *loader, fn_batch *out) {
     loader->waited_s += now_s() - start;
     if (rc != FN_OK)
         return fn_fail(rc, "%s", s->message);
-    *out = (fn_batch){.n = s->n, .step = s->step, .image = s->image, .label = s->label, .pixels = s->pixels};
+    *out = (fn_batch){.n = s->n,
+                      .step = s->step,
+                      .image = s->image,
+                      .label = s->label,
+                      .first = s->first,
+                      .n_rows = s->n_rows,
+                      .pixels = s->pixels};
     return FN_OK;
+}
+
+int fn_loader_make(fn_loader *loader, const fn_batch *batch, int at, float *pixels) {
+    return make(loader, batch->step, at, batch->image[at], pixels);
 }
 
 double fn_loader_waited_s(const fn_loader *loader) {

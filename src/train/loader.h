@@ -8,11 +8,12 @@
 #include "train/augment.h"
 
 typedef struct fn_batch {
-    int n; // 0: there are no further steps
+    int n; // images of the step; 0: there are no further steps
     uint64_t step;
     const int *image;    // (n) image of the dataset
     const int *label;    // (n) its person
-    const float *pixels; // (n, 3, height, width), (p - mean[c]) / scale
+    int first, n_rows;   // of the n images, those of this loader's share
+    const float *pixels; // (n_rows, 3, height, width), (p - mean[c]) / scale
 } fn_batch;
 
 typedef struct fn_loader_options {
@@ -29,6 +30,7 @@ typedef struct fn_loader_options {
     int (*batch)(void *user, uint64_t step, int *image);
     void *user;
     uint64_t first_step;
+    int share, shares; // the pixels are those of one of so many shares of the step (share.h); shares 0: all
 } fn_loader_options;
 
 typedef struct fn_loader fn_loader; // used by one thread
@@ -41,6 +43,10 @@ void fn_loader_free(fn_loader *loader);
 /// The next step's batch, when it is complete; valid until the next call. An image that cannot be read is an
 /// error that names the file, and so is every later call.
 int fn_loader_next(fn_loader *loader, fn_batch *out);
+
+/// Image `at` of the n of a batch that this loader gave, made anew: (3, height, width), the same numbers as
+/// in the batch of whoever has it in its share.
+int fn_loader_make(fn_loader *loader, const fn_batch *batch, int at, float *pixels);
 
 /// Seconds that fn_loader_next has waited so far.
 double fn_loader_waited_s(const fn_loader *loader);

@@ -5,12 +5,14 @@
 
 #include "align/template.h"
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/path.h"
 #include "model/networks.h"
 #include "nn/net.h"
 #include "train/config.h"
 #include "train/export.h"
+#include "train/share.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,7 +20,7 @@
 
 static int open_paths(fn_run *run) {
     const char *out = run->options->out;
-    int rc = fn_mkdirs(out, 0700);
+    int rc = fn_run_leads(run) ? fn_mkdirs(out, 0700) : FN_OK;
     if (rc < 0)
         return rc;
     run->checkpoint = fn_path_join(out, "checkpoint.fnt");
@@ -31,7 +33,7 @@ static int open_paths(fn_run *run) {
     if (!run->checkpoint || !run->metrics_path || !run->config_path || !run->best || !run->last ||
         !run->report || !run->config)
         return fn_fail_memory();
-    if (!run->options->resume && access(run->checkpoint, F_OK) == 0)
+    if (fn_run_leads(run) && !run->options->resume && access(run->checkpoint, F_OK) == 0)
         return fn_fail(FN_ECONFLICT, "%s: a run is there already: resume it, or name another folder", out);
     return FN_OK;
 }
@@ -134,7 +136,7 @@ static int open_network(fn_run *run) {
         fn_template_free(run->tmpl);
         run->tmpl = tmpl;
     }
-    if (!run->tmpl)
+    if (!run->tmpl && fn_run_leads(run))
         fn_control_log(run->control, FN_LOG_WARNING,
                        "%s does not say how its faces were cut: the model will not say it either, and cannot "
                        "enrol people (see: template)",
@@ -184,8 +186,24 @@ static int open_sampler(fn_run *run) {
     return FN_OK;
 }
 
-static int open_teacher(fn_run *run) {
-    if (!run->options->teacher)
+// All: the rows of rank 0 for everybody.
+static int share_teacher(fn_run *run) {
+    fn_teacher *t = &run->teacher;
+    int64_t shape[] = {t->n_images, t->dimension};
+    fn_ranks_broadcast(run->ranks, shape, sizeof shape);
+    fn_ranks_broadcast(run->ranks, t->fingerprint, sizeof t->fingerprint);
+    const size_t n = (size_t)shape[0] * (size_t)shape[1];
+    if (!t->rows)
+        *t = (fn_teacher){
+            .rows = fn_calloc(n, sizeof *t->rows), .n_images = (int)shape[0], .dimension = (int)shape[1]};
+    int rc = fn_ranks_agree(run->ranks, t->rows ? FN_OK : fn_fail_memory());
+    if (rc == FN_OK)
+        fn_ranks_broadcast(run->ranks, t->rows, n * sizeof *t->rows);
+    return rc;
+}
+
+static int embed_teacher(fn_run *run) {
+    if (!fn_run_leads(run))
         return FN_OK;
     char *path = fn_path_join(run->options->out, "teacher.bin");
     if (!path)
@@ -194,6 +212,13 @@ static int open_teacher(fn_run *run) {
                              run->control);
     fn_free(path);
     return rc;
+}
+
+static int open_teacher(fn_run *run) {
+    if (!run->options->teacher)
+        return FN_OK;
+    int rc = fn_ranks_agree(run->ranks, embed_teacher(run));
+    return rc == FN_OK ? share_teacher(run) : rc;
 }
 
 static int open_loss(fn_run *run) {
@@ -275,13 +300,19 @@ static int open_update(fn_run *run) {
 
 static int open_rows(fn_run *run) {
     const size_t n = (size_t)fn_sampler_batch_max(run->sampler);
+    const int n_ranks = fn_ranks_size(run->ranks), n_rows = fn_share_largest((int)n, n_ranks);
+    // A norm over the one image of a share says nothing, and an empty share could not be passed.
+    if (n_ranks > 1 && (n < 2 * (size_t)n_ranks || run->options->chunk == 1))
+        return fn_fail(FN_EINVAL,
+                       "%d processes share %zu images of a step: each needs two at least, and two in a chunk",
+                       n_ranks, n);
     run->unit = fn_calloc(n * (size_t)run->dimension, sizeof *run->unit);
     run->d_unit = fn_calloc(n * (size_t)run->dimension, sizeof *run->d_unit);
     if (run->teacher.rows)
         run->teacher_rows = fn_calloc(n * (size_t)run->teacher.dimension, sizeof *run->teacher_rows);
     if (!run->unit || !run->d_unit || (run->teacher.rows && !run->teacher_rows))
         return fn_fail_memory();
-    return fn_chunks_open(&run->chunks, run->training, (int)n, run->options->chunk,
+    return fn_chunks_open(&run->chunks, run->training, n_rows, run->options->chunk,
                           3 * (size_t)run->input.width * (size_t)run->input.height);
 }
 
@@ -331,6 +362,8 @@ static int open_loader(fn_run *run) {
                                             .batch = batch_of_step,
                                             .user = run,
                                             .first_step = run->at.step,
+                                            .share = fn_ranks_rank(run->ranks),
+                                            .shares = fn_ranks_size(run->ranks),
                                         });
 }
 
@@ -345,9 +378,10 @@ static int open_metrics(fn_run *run) {
     return rc;
 }
 
-int fn_run_open(fn_run *run, const fn_train_options *options, const fn_control *control) {
-    *run = (fn_run){.options = options, .control = control};
-    int rc = fn_config_check(options);
+// ---- all of it -------------------------------------------------------------------------------
+
+static int open_learner(fn_run *run) {
+    int rc = fn_config_check(run->options);
     if (rc == FN_OK)
         rc = open_paths(run);
     if (rc == FN_OK)
@@ -358,24 +392,87 @@ int fn_run_open(fn_run *run, const fn_train_options *options, const fn_control *
         rc = open_sampler(run);
     if (rc == FN_OK)
         rc = open_schedule(run);
+    return rc;
+}
+
+// The names of all pictures, which decide what a step is.
+static int hash_names(const fn_dataset *dataset, unsigned char digest[32]) {
+    fn_buf names;
+    fn_buf_init(&names, (size_t)1 << 30);
+    for (int i = 0; i < fn_dataset_n_images(dataset); i++)
+        fn_buf_printf(&names, "%s\n", fn_dataset_image_name(dataset, i));
+    fn_sha256(digest, names.data, names.len);
+    const int rc = names.failed ? fn_fail_memory() : FN_OK;
+    fn_buf_free(&names);
+    return rc;
+}
+
+// The options of this rank against those of rank 0.
+static int compare_options(fn_run *run, const char *config) {
+    int rc = fn_config_same(run->options, config);
+    return rc < 0 ? fn_fail_prefix(rc, "other options than rank 0's") : rc;
+}
+
+// All: everybody was given the same options and sees the same pictures.
+static int compare_ranks(fn_run *run) {
+    unsigned char digest[32];
+    if (fn_ranks_size(run->ranks) == 1)
+        return FN_OK;
+    uint64_t n = strlen(run->config) + 1;
+    fn_ranks_broadcast(run->ranks, &n, sizeof n);
+    char *config = fn_alloc(n);
+    int rc = fn_ranks_agree(run->ranks, config ? hash_names(run->data, digest) : fn_fail_memory());
+    if (rc == FN_OK) {
+        if (fn_run_leads(run))
+            memcpy(config, run->config, n);
+        fn_ranks_broadcast(run->ranks, config, n);
+        rc = fn_ranks_agree(run->ranks, compare_options(run, config));
+    }
     if (rc == FN_OK)
-        rc = open_teacher(run);
-    if (rc == FN_OK)
-        rc = open_loss(run);
+        rc = fn_ranks_same(run->ranks, digest, sizeof digest, "pictures in its data folder");
+    fn_free(config);
+    return rc;
+}
+
+static int open_lesson(fn_run *run) {
+    int rc = open_loss(run);
     if (rc == FN_OK)
         rc = open_update(run);
     if (rc == FN_OK)
         rc = open_rows(run);
-    if (rc == FN_OK && run->val_data)
-        rc = fn_validator_open(&run->validator, run->val_data, &run->input, options);
-    if (rc == FN_OK && options->resume && access(run->checkpoint, F_OK) == 0)
-        rc = fn_run_restore(run);
-    if (rc == FN_OK)
+    if (rc == FN_OK && run->val_data && fn_run_leads(run))
+        rc = fn_validator_open(&run->validator, run->val_data, &run->input, run->options);
+    return rc;
+}
+
+static int open_files(fn_run *run) {
+    int rc = FN_OK;
+    if (fn_run_leads(run))
         rc = open_metrics(run);
     if (rc == FN_OK)
         rc = open_loader(run);
-    if (rc == FN_OK)
+    if (rc == FN_OK && fn_run_leads(run))
         rc = fn_write_file(run->config_path, run->config, strlen(run->config), 0600);
+    return rc;
+}
+
+// After each part that may fail on one rank alone, all hear of it.
+int fn_run_open(fn_run *run, const fn_train_options *options, const fn_control *control) {
+    *run = (fn_run){.options = options, .control = control};
+    int rc = fn_ranks_open(&run->ranks, control);
+    if (rc < 0)
+        return rc;
+    rc = fn_ranks_agree(run->ranks, open_learner(run));
+    if (rc == FN_OK)
+        rc = compare_ranks(run);
+    if (rc == FN_OK)
+        rc = open_teacher(run);
+    if (rc == FN_OK)
+        rc = fn_ranks_agree(run->ranks, open_lesson(run));
+    if (rc == FN_OK && options->resume)
+        rc = fn_run_restore(run);
+    if (rc == FN_OK)
+        rc = fn_ranks_agree(run->ranks, open_files(run));
     run->started_ms = run->saved_ms = fn_clock_ms();
     return rc;
 }
@@ -407,7 +504,12 @@ void fn_run_close(fn_run *run) {
                      run->best,       run->last,         run->report};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         fn_free(texts[i]);
+    fn_ranks_free(run->ranks);
     *run = (fn_run){0};
+}
+
+int fn_run_leads(const fn_run *run) {
+    return fn_ranks_rank(run->ranks) == 0;
 }
 
 const float *fn_run_weights(const fn_run *run) {

@@ -14,6 +14,7 @@
 #include "train/loss.h"
 #include "train/metrics.h"
 #include "train/optimizer.h"
+#include "train/ranks.h"
 #include "train/sampler.h"
 #include "train/schedule.h"
 #include "train/teacher.h"
@@ -36,6 +37,7 @@ typedef struct fn_position {
 typedef struct fn_run {
     const fn_train_options *options;
     const fn_control *control;
+    fn_ranks *ranks; // the processes that share the run; files are written by rank 0, and read by it
     char *checkpoint, *metrics_path, *config, *config_path, *best, *last, *report; // paths and a text
 
     fn_dataset *data, *val_data;
@@ -77,11 +79,15 @@ typedef struct fn_run {
 int fn_run_open(fn_run *run, const fn_train_options *options, const fn_control *control);
 void fn_run_close(fn_run *run);
 
+/// 1 for the process that writes the files and speaks.
+int fn_run_leads(const fn_run *run);
+
 /// The weights that are validated and written: averaged, where there is an average.
 const float *fn_run_weights(const fn_run *run);
 double fn_run_seconds(const fn_run *run);
 
-/// state.c: the checkpoint of the run, written and read.
+/// state.c: the checkpoint of the run, written and read. All ranks: rank 0 writes and reads, the others
+/// receive.
 int fn_run_save(fn_run *run);
 int fn_run_restore(fn_run *run);
 

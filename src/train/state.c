@@ -6,8 +6,11 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/path.h"
 #include "train/checkpoint.h"
 #include "train/config.h"
+
+#include <unistd.h>
 
 enum { MAX_BLOCKS = 9 };
 
@@ -37,29 +40,68 @@ static int blocks_of(fn_run *run, fn_checkpoint_block blocks[MAX_BLOCKS]) {
     return n;
 }
 
-int fn_run_save(fn_run *run) {
+// All: what every rank has computed for itself is the same everywhere. Weights are to the last bit, for all
+// add the same gradients; what the loss learns may differ in the last digits where machines do.
+static int meet(fn_run *run) {
+    unsigned char digest[32];
+    size_t state;
+    if (fn_ranks_size(run->ranks) == 1)
+        return FN_OK;
+    if (run->loss_optimizer) {
+        fn_ranks_broadcast(run->ranks, fn_loss_weights(run->loss),
+                           fn_loss_n_weights(run->loss) * sizeof(float));
+        float *optimizer = fn_optimizer_state(run->loss_optimizer, &state);
+        fn_ranks_broadcast(run->ranks, optimizer, state * sizeof *optimizer);
+    }
+    if (fn_loss_n_state(run->loss))
+        fn_ranks_broadcast(run->ranks, fn_loss_state(run->loss), fn_loss_n_state(run->loss) * sizeof(float));
+    fn_sha256(digest, fn_training_weights(run->training),
+              fn_training_parameters(run->training)->trained_size * sizeof(float));
+    return fn_ranks_same(run->ranks, digest, sizeof digest, "weights");
+}
+
+static int write_checkpoint(fn_run *run) {
     fn_checkpoint_block blocks[MAX_BLOCKS];
+    if (!fn_run_leads(run))
+        return FN_OK;
     run->at.optimizer_steps = fn_optimizer_steps(run->optimizer);
     run->at.loss_optimizer_steps = run->loss_optimizer ? fn_optimizer_steps(run->loss_optimizer) : 0;
     run->at.seconds = fn_run_seconds(run);
     int rc = fn_metrics_sync(run->metrics);
     if (rc == FN_OK)
         rc = fn_checkpoint_write(run->checkpoint, run->config, blocks, blocks_of(run, blocks));
+    return rc;
+}
+
+int fn_run_save(fn_run *run) {
+    int rc = meet(run);
+    if (rc == FN_OK)
+        rc = fn_ranks_agree(run->ranks, write_checkpoint(run));
     run->saved_ms = fn_clock_ms();
     return rc;
 }
 
-int fn_run_restore(fn_run *run) {
+static int read_checkpoint(fn_run *run) {
     fn_checkpoint_block blocks[MAX_BLOCKS];
     char *config = NULL;
+    if (!fn_run_leads(run) || access(run->checkpoint, F_OK) != 0)
+        return FN_OK;
     int rc = fn_checkpoint_read(run->checkpoint, &config, NULL, 0);
     if (rc == FN_OK)
         rc = fn_config_same(run->options, config);
     if (rc == FN_OK)
         rc = fn_checkpoint_read(run->checkpoint, NULL, blocks, blocks_of(run, blocks));
     fn_free(config);
+    return rc;
+}
+
+int fn_run_restore(fn_run *run) {
+    fn_checkpoint_block blocks[MAX_BLOCKS];
+    int rc = fn_ranks_agree(run->ranks, read_checkpoint(run));
     if (rc < 0)
         return rc;
+    for (int i = 0, n = blocks_of(run, blocks); i < n; i++)
+        fn_ranks_broadcast(run->ranks, blocks[i].data, blocks[i].bytes);
     fn_optimizer_set_steps(run->optimizer, run->at.optimizer_steps);
     if (run->loss_optimizer)
         fn_optimizer_set_steps(run->loss_optimizer, run->at.loss_optimizer_steps);

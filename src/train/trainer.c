@@ -2,10 +2,13 @@
 //
 // The training loop, one function per stage, in the order in which the data flows: sample and load, forward,
 // loss, backward, update, log; at the end of an epoch validate, keep the best, report; then the checkpoint.
+// Where several processes share the run, each passes its share of the images and all compute the loss of the
+// whole batch; a failure that others could not know of ends the job while they wait for one another.
 #include "train/run.h"
 
 #include "base/error.h"
 #include "train/ema.h"
+#include "train/share.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -40,14 +43,17 @@ static const char *gradient_not_finite(const fn_run *run) {
 }
 
 static int not_finite(fn_run *run, const fn_step *step, const char *what) {
+    char first[FN_RANKS_TEXT] = "";
     const char *layer = fn_training_not_finite(run->training, &step->pass);
     if (!layer)
         layer = gradient_not_finite(run);
+    if (layer)
+        snprintf(first, sizeof first, ", first in %s", layer);
+    fn_ranks_first_text(run->ranks, first);
     return fn_fail(FN_ETRAIN,
-                   "step %llu: %s is not finite%s%s (lr %g); the last checkpoint is as it was: try a "
+                   "step %llu: %s is not finite%s (lr %g); the last checkpoint is as it was: try a "
                    "lower lr, a warm-up of the schedule, or clip",
-                   (unsigned long long)run->at.step + 1, what, layer ? ", first in " : "", layer ? layer : "",
-                   step->lr);
+                   (unsigned long long)run->at.step + 1, what, first, step->lr);
 }
 
 static int load(fn_run *run, fn_step *step) {
@@ -60,14 +66,42 @@ static int load(fn_run *run, fn_step *step) {
     return FN_OK;
 }
 
+static void add_over_ranks(void *user, double *sums, int n) {
+    fn_ranks_add(user, sums, n);
+}
+
+static void gradients_ready(void *user, size_t first, size_t count) {
+    (void)count;
+    fn_ranks_sum_ready(user, first);
+}
+
+// The rows of this process among those of the batch.
+static float *own_rows(const fn_run *run, const fn_step *step, float *rows) {
+    return rows + (size_t)step->batch.first * (size_t)run->dimension;
+}
+
 static int forward(fn_run *run, fn_step *step) {
+    const fn_batch *batch = &step->batch;
+    const int n_ranks = fn_ranks_size(run->ranks);
     step->pass = fn_training_pass(run->training);
     step->pass.momentum = (float)run->options->norm_momentum;
     step->pass.frozen_norms = run->options->frozen_norms;
     step->pass.seed = (uint64_t)run->options->seed;
     step->pass.step = (uint32_t)run->at.step;
-    int rc = fn_chunks_forward(run->chunks, &step->pass, step->batch.pixels, step->batch.n, run->unit);
-    if (rc == FN_OK && !all_finite(run->unit, (size_t)step->batch.n * (size_t)run->dimension))
+    step->pass.first_row = batch->first;
+    step->pass.user = run->ranks;
+    if (n_ranks > 1 && run->options->sync_norms)
+        step->pass.reduce = add_over_ranks;
+    if (n_ranks > 1)
+        step->pass.ready = gradients_ready;
+    int rc = fn_chunks_forward(run->chunks, &step->pass, batch->pixels, batch->n_rows,
+                               fn_share_largest(batch->n, n_ranks), own_rows(run, step, run->unit));
+    if (rc < 0) {
+        fn_ranks_abort(run->ranks);
+        return rc;
+    }
+    fn_ranks_gather(run->ranks, run->unit, (size_t)run->dimension * sizeof(float), batch->n);
+    if (!all_finite(run->unit, (size_t)batch->n * (size_t)run->dimension))
         rc = not_finite(run, step, "an embedding");
     return rc;
 }
@@ -91,10 +125,23 @@ static int measure_loss(fn_run *run, fn_step *step) {
     return FN_OK;
 }
 
+// Gradients are added up over the processes while layers further down are still computing theirs. Running
+// statistics become the mean of all: what each would have, had its norms seen every batch in turn.
 static int backward(fn_run *run, fn_step *step) {
     const fn_parameters *p = fn_training_parameters(run->training);
-    memset(fn_training_gradients(run->training), 0, p->trained_size * sizeof(float));
-    return fn_chunks_backward(run->chunks, &step->pass, step->batch.pixels, step->batch.n, run->d_unit);
+    float *gradients = fn_training_gradients(run->training);
+    memset(gradients, 0, p->trained_size * sizeof(float));
+    fn_ranks_sum_begin(run->ranks, gradients, p->trained_size);
+    int rc = fn_chunks_backward(run->chunks, &step->pass, step->batch.pixels, step->batch.n_rows,
+                                own_rows(run, step, run->d_unit));
+    if (rc < 0) {
+        fn_ranks_abort(run->ranks);
+        return rc;
+    }
+    fn_ranks_sum_end(run->ranks);
+    if (!run->options->frozen_norms)
+        fn_ranks_mean(run->ranks, fn_training_statistics(run->training), p->statistics_size);
+    return FN_OK;
 }
 
 // Network and loss are clipped by their common norm and move together.
@@ -150,7 +197,7 @@ static int check_collapse(fn_run *run, const fn_step *step) {
 
 static int take_step(fn_run *run, fn_step *step) {
     const int64_t began_ms = fn_clock_ms();
-    int rc = load(run, step);
+    int rc = fn_ranks_agree(run->ranks, load(run, step));
     if (rc == FN_OK)
         rc = forward(run, step);
     if (rc == FN_OK)
@@ -166,7 +213,8 @@ static int take_step(fn_run *run, fn_step *step) {
     run->at.epoch_losses++;
     run->images += step->batch.n;
     run->step_seconds += (double)(fn_clock_ms() - began_ms) / 1000;
-    rc = log_step(run, step);
+    rc = fn_run_leads(run) ? log_step(run, step) : FN_OK;
+    rc = fn_ranks_agree(run->ranks, rc);
     return rc == FN_OK ? check_collapse(run, step) : rc;
 }
 
@@ -215,19 +263,25 @@ static int log_epoch(fn_run *run) {
     return fn_metrics_end(run->timing);
 }
 
-static int end_epoch(fn_run *run, const fn_step *step) {
+static int judge_epoch(fn_run *run, const fn_step *step) {
     char state[64];
-    run->at.epoch = (int64_t)((run->at.step + run->epoch_steps - 1) / run->epoch_steps);
     int rc = run->validator ? validate(run) : FN_OK;
     if (rc == FN_OK)
         rc = log_epoch(run);
-    run->at.epoch_loss = 0;
-    run->at.epoch_losses = 0;
     if (rc == FN_OK)
-        rc = fn_hardest_take(&run->hardest, &step->batch, &step->loss, run->unit, run->dimension, run->data,
-                             &run->input);
+        rc = fn_hardest_take(&run->hardest, run->loader, &step->batch, &step->loss, run->unit, run->dimension,
+                             run->data, &run->input);
     snprintf(state, sizeof state, "epoch %lld of %d", (long long)run->at.epoch, run->options->epochs);
     return rc == FN_OK ? fn_run_describe(run, state) : rc;
+}
+
+static int end_epoch(fn_run *run, const fn_step *step) {
+    run->at.epoch = (int64_t)((run->at.step + run->epoch_steps - 1) / run->epoch_steps);
+    int rc = fn_ranks_agree(run->ranks, fn_run_leads(run) ? judge_epoch(run, step) : FN_OK);
+    run->at.epoch_loss = 0;
+    run->at.epoch_losses = 0;
+    fn_ranks_broadcast(run->ranks, &run->at, sizeof run->at); // the best epoch
+    return rc;
 }
 
 // ---- the run ---------------------------------------------------------------------------------
@@ -275,9 +329,24 @@ static int tell(fn_run *run, const fn_step *step, uint64_t steps_before, int is_
         .eta_s = seconds_left(run, steps_before),
         .validation = run->at.best_epoch ? &run->at.latest : NULL,
     };
-    if (o->progress && o->progress(o->user, &progress))
+    if (fn_run_leads(run) && o->progress && o->progress(o->user, &progress))
         return fn_fail(FN_ECANCELLED, "stopped after step %llu", (unsigned long long)run->at.step);
     return fn_control_step(run->control, run->at.step, run->total_steps);
+}
+
+// What the clock says, by that of rank 0.
+static void ask_clock(fn_run *run, int *is_late, int *is_due) {
+    double says[] = {fn_run_leads(run) && is_out_of_time(run), fn_run_leads(run) && is_checkpoint_due(run)};
+    fn_ranks_add(run->ranks, says, 2);
+    *is_late = says[0] > 0;
+    *is_due = says[1] > 0;
+}
+
+// When one is asked to stop, all do.
+static int stop_together(fn_run *run, int rc) {
+    if (!fn_ranks_any(run->ranks, rc < 0))
+        return FN_OK;
+    return rc < 0 ? rc : fn_fail(FN_ECANCELLED, "stopped after step %llu", (unsigned long long)run->at.step);
 }
 
 static int train(fn_run *run) {
@@ -291,13 +360,18 @@ static int train(fn_run *run) {
         if ((rc = take_step(run, &step)) < 0)
             break;
         const int is_epoch_end = run->at.step % run->epoch_steps == 0;
-        is_last = run->at.step >= run->total_steps || is_out_of_time(run);
+        int is_late, is_due;
+        ask_clock(run, &is_late, &is_due);
+        is_last = run->at.step >= run->total_steps || is_late;
         if (is_epoch_end || is_last)
             rc = end_epoch(run, &step);
-        if (rc == FN_OK && (is_epoch_end || is_last || is_checkpoint_due(run)))
+        if (rc == FN_OK && (is_epoch_end || is_last || is_due))
             rc = fn_run_save(run);
-        if (rc == FN_OK && (rc = tell(run, &step, steps_before, is_epoch_end || is_last)) < 0) {
-            // Asked to stop: everything up to here is kept.
+        if (rc == FN_OK)
+            rc = stop_together(run, tell(run, &step, steps_before, is_epoch_end || is_last));
+        else
+            break;
+        if (rc < 0) { // asked to stop: everything up to here is kept
             const int saved = fn_run_save(run);
             rc = saved < 0 ? saved : rc;
         }
@@ -308,6 +382,8 @@ static int train(fn_run *run) {
 // What is left to write: the last model, and how it ended on the page.
 static int finish(fn_run *run, int rc) {
     char state[1100];
+    if (!fn_run_leads(run))
+        return rc;
     if (rc == FN_OK)
         snprintf(state, sizeof state, "finished after %lld epochs", (long long)run->at.epoch);
     else
@@ -330,7 +406,9 @@ int fn_train_run(const fn_train_options *options, fn_train_result *result, const
     int rc = fn_run_open(&run, options, control);
     *result = (fn_train_result){0};
     if (rc == FN_OK)
-        rc = finish(&run, train(&run));
+        rc = fn_ranks_agree(run.ranks, finish(&run, train(&run)));
+    result->rank = fn_ranks_rank(run.ranks);
+    result->n_ranks = fn_ranks_size(run.ranks);
     result->step = run.at.step;
     result->epoch = (int)run.at.epoch;
     result->best = run.at.best;

@@ -250,7 +250,7 @@ static passed pass_in(int chunk, int at_once, int frozen_norms) {
     for (int start = 0; start < ROWS; start += at_once) {
         pass.first_row = start; // of a call with several parts it is set by fn_chunks
         assert_int_equal(
-            fn_chunks_forward(chunks, &pass, pixels + start * ITEM, at_once, p.unit + start * DIMENSION),
+            fn_chunks_forward(chunks, &pass, pixels + start * ITEM, at_once, 0, p.unit + start * DIMENSION),
             FN_OK);
         assert_int_equal(
             fn_chunks_backward(chunks, &pass, pixels + start * ITEM, at_once, d_unit + start * DIMENSION),
@@ -318,13 +318,13 @@ static void gradients_pass_through_the_unit_length(void **state) {
     fn_pass pass = fn_training_pass(t);
     const size_t n = fn_training_parameters(t)->trained_size;
     memset(pass.gradients, 0, n * sizeof(float));
-    assert_int_equal(fn_chunks_forward(chunks, &pass, pixels, 4, unit), FN_OK);
+    assert_int_equal(fn_chunks_forward(chunks, &pass, pixels, 4, 0, unit), FN_OK);
     for (int i = 0; i < 4 * DIMENSION; i++)
         unit[i] *= 10;
     assert_int_equal(fn_chunks_backward(chunks, &pass, pixels, 4, unit), FN_OK);
     for (size_t i = 0; i < n; i++)
         assert_true(fabsf(((float *)pass.gradients)[i]) < 1e-4F);
-    assert_int_equal(fn_chunks_forward(chunks, &pass, pixels, 5, unit), FN_EINVAL);
+    assert_int_equal(fn_chunks_forward(chunks, &pass, pixels, 5, 0, unit), FN_EINVAL);
     fn_chunks_free(chunks);
     fn_training_free(t);
     fn_free(pixels);
