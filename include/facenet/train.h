@@ -170,6 +170,26 @@ typedef struct fn_train_result {
 /// one dies, the launcher ends the others. result is filled as far as training came, also on failure.
 FN_API int fn_train_run(const fn_train_options *options, fn_train_result *result, const fn_control *control);
 
+/// What a run has come to, by the files of its folder. NaN where it says nothing.
+typedef struct fn_train_summary {
+    uint64_t step;                   // steps done
+    int epoch;                       // epochs done
+    double seconds, images_per_s;    // of training, as of the last epoch
+    double loss;                     // of the last step
+    int best_epoch;                  // 0 without validation; the rest is of that epoch
+    double accuracy, accuracy_se;    // see fn_train_validation
+    double tar_at_far_1e3, auc, eer; //
+} fn_train_summary;
+
+/// run: its folder, of a training that is finished, stopped or still going on. Errors: FN_ENOTFOUND (not the
+/// folder of a run), FN_EIO, FN_EFORMAT, FN_ENOMEM.
+FN_API int fn_train_summarize(fn_train_summary *out, const char *run);
+
+/// Draws up to 8 runs into one plot over the steps, an SVG file that needs nothing else: loss, accuracy, val,
+/// auc, eer, d_ap, d_an, triplets, active, lr or norm. Errors as above, and FN_EINVAL (another key, too many
+/// runs, nothing to draw).
+FN_API int fn_train_curves(const char *path, const char *const *runs, int n_runs, const char *key);
+
 typedef enum fn_train_kind {
     FN_TRAIN_FLAG,   // int
     FN_TRAIN_TEXT,   // const char *

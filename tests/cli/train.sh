@@ -68,6 +68,21 @@ if [ -n "$(ls "$FACENET_DEMO" 2>/dev/null)" ]; then
     out_has "enrolled"
 fi
 
+# Runs side by side.
+expect 0 runs --curves curves.svg run other/
+lines out 2
+equal "$(field 1 2)" 4
+equal "$(field 1 3)" 12
+equal "$(field 2 1)" other/
+[ "$(grep -o '<svg class' curves.svg | wc -l)" = 1 ] || fail "curves.svg is no picture"
+grep -q '>other<' curves.svg || fail "the legend does not name the runs"
+expect 0 runs --json --key loss --curves curves.svg run
+out_has '"best_epoch":'
+expect 1 runs run .
+out_has "run"
+err_has ".: not the folder of a training run"
+expect 2 runs --key height run
+
 expect 5 train --data train --arch tiny --out wild --optimizer sgd --lr 1e30
 err_has "not finite, first in"
 expect 5 train --data train --arch tiny --out point --optimizer sgd --lr 5 --mining batch-hard --augment none \
