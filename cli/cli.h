@@ -195,6 +195,7 @@ int cmd_align(int argc, char **argv);
 int cmd_classify(int argc, char **argv);
 int cmd_compare(int argc, char **argv);
 int cmd_dataset(int argc, char **argv);
+int cmd_lmnn(int argc, char **argv);
 int cmd_runs(int argc, char **argv);
 int cmd_detect(int argc, char **argv);
 int cmd_embed(int argc, char **argv);

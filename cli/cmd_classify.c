@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // facenet classify: a classifier of people from a folder per person, and its answers.
-#include "cli.h"
+#include "lesson.h"
 #include "output.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define COLOR_KNOWN 0x2E9E4F
 #define COLOR_UNKNOWN 0x8A8A8A
@@ -51,16 +50,10 @@ static const cli_command command = {
 
 // ---- train -----------------------------------------------------------------------------------
 
-typedef struct lesson {
-    fn_recognizer *recognizer;
-    const char *root;
-    cli_face face;
-    float *rows; // (n, dimension)
-    char **names;
-    size_t n, capacity;
-} lesson;
-
-static void report(const char *path, const char *status, const char *name, const char *why) {
+static void report(const char *path, const char *name, const char *why) {
+    const char *status = why ? "refused" : "taken";
+    if (!why)
+        why = "";
     if (cli.json) {
         json_t *line = json_object();
         cli_json_path(line, "path", path, strlen(path));
@@ -79,64 +72,14 @@ static void report(const char *path, const char *status, const char *name, const
     putchar('\n');
 }
 
-static int refuse(const char *path, const char *name, const char *why) {
-    report(path, "refused", name, why);
-    return CLI_INPUT_FAILED;
-}
-
-static int add_row(lesson *l, const char *name, size_t n_name, const float *row, int dimension) {
-    const size_t d = (size_t)dimension;
-    if (l->n == l->capacity) {
-        size_t more = l->capacity ? 2 * l->capacity : 256;
-        float *rows = realloc(l->rows, more * d * sizeof *rows);
-        if (rows)
-            l->rows = rows;
-        char **names = realloc(l->names, more * sizeof *names);
-        if (names)
-            l->names = names;
-        if (!rows || !names)
-            return 0;
-        l->capacity = more;
-    }
-    l->names[l->n] = strndup(name, n_name);
-    if (!l->names[l->n])
-        return 0;
-    memcpy(l->rows + l->n * d, row, d * sizeof *row);
-    l->n++;
-    return 1;
-}
-
-static int learn(void *user, const char *path, const fn_analysis *analysis) {
-    lesson *l = user;
-    char why[1024] = "";
-    const char *name = path + strlen(l->root);
-    name += strspn(name, "/");
-    size_t n_name = strcspn(name, "/"), face;
-    if (!name[n_name])
-        return refuse(path, NULL, "lies beside the folders of people");
-    if (!cli_face_choose(&face, analysis, l->face, why, sizeof why)) {
-        char *copy = strndup(name, n_name);
-        int code = refuse(path, copy, why);
-        free(copy);
-        return code;
-    }
-    if (!add_row(l, name, n_name, analysis->embeddings + face * (size_t)analysis->dimension,
-                 analysis->dimension)) {
-        cli_error("%s: out of memory", path);
-        return CLI_INPUTS;
-    }
-    report(path, "taken", l->names[l->n - 1], "");
-    return CLI_DONE;
-}
-
 static void say(void *user, fn_log_level level, const char *message) {
     (void)user;
     if (level >= FN_LOG_WARNING)
         cli_note("%s", message);
 }
 
-static int finish_training(const lesson *l) {
-    const fn_embedder *embedder = fn_recognizer_embedder(l->recognizer);
+static int finish_training(const cli_lesson *l, fn_recognizer *recognizer) {
+    const fn_embedder *embedder = fn_recognizer_embedder(recognizer);
     const fn_calibration *calibration = fn_embedder_calibration(embedder);
     fn_classifier_options o = FN_CLASSIFIER_OPTIONS_INIT;
     fn_control control = FN_CONTROL_INIT;
@@ -169,28 +112,13 @@ static int finish_training(const lesson *l) {
 }
 
 static int train(fn_recognizer *recognizer, char *root, cli_face face) {
-    struct stat st;
-    if (stat(root, &st) || !S_ISDIR(st.st_mode)) {
-        cli_error("%s: not a folder of people", root);
-        return CLI_INPUTS;
-    }
-    lesson l = {.recognizer = recognizer, .root = root, .face = face};
-    fn_analyze_options analyze = cli_analyze_options();
-    analyze.wanted = cli_face_wanted;
-    analyze.user = &l.face;
-    int code = cli_run_operands(recognizer, &root, 1, &analyze, learn, &l);
-    if (code <= CLI_INPUTS && l.n == 0) {
-        cli_error("%s: no photograph could be used: expected a folder per person with photographs inside",
-                  root);
-        code = CLI_INPUTS;
-    } else if (code <= CLI_INPUTS) {
-        int end = finish_training(&l);
+    cli_lesson l = {.face = face, .report = report};
+    int code = cli_lesson_read(&l, recognizer, root);
+    if (code <= CLI_INPUTS && l.n > 0) {
+        int end = finish_training(&l, recognizer);
         code = end > code ? end : code;
     }
-    for (size_t i = 0; i < l.n; i++)
-        free(l.names[i]);
-    free(l.names);
-    free(l.rows);
+    cli_lesson_free(&l);
     return code;
 }
 

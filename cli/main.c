@@ -20,6 +20,7 @@ const cli_verb cli_verbs[] = {
     {"bench", cmd_bench, "measure how long each stage takes"},
     {"model", cmd_model, "fetch, check and import networks"},
     {"train", cmd_train, "train a network on faces of known people"},
+    {"lmnn", cmd_lmnn, "learn a better distance on known people"},
     {"runs", cmd_runs, "compare trainings"},
     {"version", cmd_version, "print the version"},
     {0},

@@ -7,6 +7,7 @@
 //     fn_lmnn_options options = FN_LMNN_OPTIONS_INIT;
 //     fn_lmnn_learn(L, embeddings, label, n, 128, &options, &result, NULL);   // L: (128, 128)
 //     fn_lmnn_apply(better, L, 128, embeddings, n, 128);
+//     fn_metric_write("better.onnx", "mobilefacenet", NULL, L, 128, 128, NULL);
 #ifndef FACENET_METRIC_H
 #define FACENET_METRIC_H
 
@@ -25,13 +26,15 @@ typedef struct fn_lmnn_options {
     double mu;             // weight of pushing others away, 0..1; pulling together has 1 - mu
     double margin;         // by which others are to be farther, in squared distance
     double regularization; // weight of |L - L0|^2, where L0 is where learning starts; 0: none
+    double whitening; // > 0: learning starts where directions in which photographs of one person differ are
+                      // shrunk, the less the larger this number; 0: from the vectors as they are
     double balance;  // people of n vectors count n^(1 - balance) fold: 0: every vector alike, 1: every person
     int unit_length; // 1: distances are those between L x brought to length 1, as an embedder gives them;
                      // 0: those of the paper
 } fn_lmnn_options;
 #define FN_LMNN_OPTIONS_VERSION 1
 #define FN_LMNN_OPTIONS_INIT                                                                                 \
-    { FN_LMNN_OPTIONS_VERSION, 3, 0, 200, 1, 0.5, 0.2, 0.0, 0.0, 1 }
+    { FN_LMNN_OPTIONS_VERSION, 3, 0, 200, 1, 0.5, 0.2, 0.0, 0.0, 0.0, 1 }
 
 typedef struct fn_lmnn_result {
     int n_used;               // vectors with at least one target neighbour
@@ -42,7 +45,8 @@ typedef struct fn_lmnn_result {
 } fn_lmnn_result;
 
 /// L: (rank or d, d) float, written row by row. embeddings: (n, d) float, label: (n), any numbers. Learning
-/// starts from the directions that carry most of the vectors' energy (all of them: the identity). The same
+/// starts from the directions that carry most of the vectors' energy (all of them: the identity), or from
+/// those of the whitened vectors. The same
 /// input gives the same L, whatever the number of threads. out may be NULL. Errors: FN_EINVAL (nobody has
 /// two vectors, there is one person only, options out of range), FN_ENOMEM, FN_ECANCELLED, FN_ETIMEOUT. May
 /// take minutes for many thousand vectors; memory grows with n^2.
@@ -51,6 +55,15 @@ FN_API int fn_lmnn_learn(float *L, const float *embeddings, const int *label, si
 
 /// dst: (n, rank) float, rows L x brought to length 1. dst must not overlap embeddings.
 FN_API void fn_lmnn_apply(float *dst, const float *L, int rank, const float *embeddings, size_t n, int d);
+
+/// Writes a model file: the network of `model` (a catalogue name in the folder `models`, NULL: the default
+/// one, or an ONNX file) with L (rank, d) as its last, linear layer. It embeds faces as fn_lmnn_apply maps
+/// the embeddings of the old one, has a fingerprint of its own and no calibration: measure one before
+/// deciding by it. note: JSON about how L was learnt, kept as facenet.metric; NULL: none. With its checksum
+/// beside it, or, on failure, nothing new. Errors: FN_EINVAL (rank, or the model has another dimension),
+/// FN_EMODEL, FN_ENOTFOUND, FN_EIO, FN_ENOMEM.
+FN_API int fn_metric_write(const char *path, const char *model, const char *models, const float *L, int rank,
+                           int d, const char *note);
 
 /// How often the k nearest other vectors name the wrong person, by majority, the nearer side winning a draw:
 /// of those vectors whose person has another one. *n_asked of them; NULL: not wanted. Share 0..1, or

@@ -16,6 +16,7 @@
 //   facenet.unit_length  "1": divide the output by its length
 //   facenet.canonical    the text whose SHA-256 is the fingerprint (see fingerprint.h)
 //   facenet.calibration  JSON (see <facenet/match.h>); optional
+//   facenet.metric       JSON of how a last linear layer was learnt; optional
 //   facenet.training     JSON of how it was trained: network, loss, steps, size of the data; optional
 #ifndef FN_MODEL_MODEL_H
 #define FN_MODEL_MODEL_H

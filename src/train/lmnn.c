@@ -8,7 +8,6 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "model/projection.h"
 
 #include <math.h>
 #include <string.h>
@@ -28,8 +27,10 @@ static int check(const fn_lmnn_options *o, size_t n, int d) {
     if (o->iterations < 0 || o->passes < 1)
         return fn_fail(FN_EINVAL, "%d steps in %d passes are not possible", o->iterations, o->passes);
     if (!(o->mu >= 0 && o->mu <= 1) || !(o->margin > 0 && isfinite(o->margin)) ||
-        !(o->regularization >= 0 && isfinite(o->regularization)))
-        return fn_fail(FN_EINVAL, "mu is 0 to 1, the margin above 0 and the regularization not negative");
+        !(o->regularization >= 0 && isfinite(o->regularization)) ||
+        !(o->whitening >= 0 && isfinite(o->whitening)))
+        return fn_fail(FN_EINVAL,
+                       "mu is 0 to 1, the margin above 0, regularization and whitening are not negative");
     return FN_OK;
 }
 
@@ -41,38 +42,6 @@ static int check_vectors(const float *x, const int *label, size_t n, int d) {
     for (size_t i = 1; i < n; i++)
         n_others += label[i] != label[0];
     return n_others ? FN_OK : fn_fail(FN_EINVAL, "all vectors are of one person: nobody can be told apart");
-}
-
-/// The directions along which the vectors differ most, as rows; the identity where all are kept.
-static int first_map(double *L, const float *x, size_t n, int d, int rank) {
-    size_t width = (size_t)d;
-    if (rank == d) {
-        memset(L, 0, width * width * sizeof *L);
-        for (size_t k = 0; k < width; k++)
-            L[k * width + k] = 1;
-        return FN_OK;
-    }
-    double *covariance = fn_calloc(width * width, sizeof *covariance),
-           *u = fn_calloc(width * width, sizeof *u);
-    double *sigma = fn_calloc(width, sizeof *sigma), *mean = fn_calloc(width, sizeof *mean);
-    int rc = covariance && u && sigma && mean ? FN_OK : fn_fail_memory();
-    for (size_t i = 0; rc == FN_OK && i < n * width; i++)
-        mean[i % width] += (double)x[i] / (double)n;
-    for (size_t i = 0; rc == FN_OK && i < n; i++)
-        for (size_t a = 0; a < width; a++)
-            for (size_t b = 0; b < width; b++)
-                covariance[a * width + b] +=
-                    ((double)x[i * width + a] - mean[a]) * ((double)x[i * width + b] - mean[b]) / (double)n;
-    if (rc == FN_OK)
-        rc = fn_left_singular(u, sigma, covariance, d, d);
-    for (size_t r = 0; rc == FN_OK && r < (size_t)rank; r++)
-        for (size_t k = 0; k < width; k++)
-            L[r * width + k] = u[k * width + r];
-    fn_free(covariance);
-    fn_free(u);
-    fn_free(sigma);
-    fn_free(mean);
-    return rc;
 }
 
 /// The present map and the next one to be tried, with what is known of each.
@@ -199,7 +168,7 @@ int fn_lmnn_learn(float *L, const float *embeddings, const int *label, size_t n,
         return rc;
     o.rank = o.rank ? o.rank : d;
     if ((rc = descent_init(&s, (size_t)o.rank * (size_t)d)) == FN_OK &&
-        (rc = first_map(s.L, embeddings, n, d, o.rank)) == FN_OK &&
+        (rc = fn_lmnn_start(s.L, embeddings, label, n, d, &o)) == FN_OK &&
         (rc = fn_lmnn_open(&m, embeddings, label, n, d, &o, s.L)) == FN_OK)
         rc = learn(&s, &m, &result, control);
     for (size_t i = 0; rc == FN_OK && i < s.size; i++)

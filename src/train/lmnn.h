@@ -39,6 +39,11 @@ int fn_lmnn_open(fn_lmnn *m, const float *x, const int *label, size_t n, int d,
                  const fn_lmnn_options *options, const double *L0);
 void fn_lmnn_close(fn_lmnn *m);
 
+/// The map that learning starts from; options must have been checked, rank filled in. FN_EINVAL: whitening,
+/// and nobody has two vectors. FN_ENOMEM.
+int fn_lmnn_start(double *L, const float *x, const int *label, size_t n, int d,
+                  const fn_lmnn_options *options);
+
 /// Chooses the k nearest of the same person under L as targets.
 void fn_lmnn_choose_targets(fn_lmnn *m, const double *L);
 /// Looks for candidates under L among all. FN_ENOMEM.
