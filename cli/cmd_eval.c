@@ -7,16 +7,19 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #define DEFAULT_FMR 1e-4
 
 static const char *pairs_path, *data, *out_path, *cache;
-static int no_cache, seed = 1;
+static int no_cache, do_write, seed = 1;
 static double fmr = DEFAULT_FMR;
 
 static const cli_option options[] = {
     {"pairs", 0, "FILE", "pairs: the list, in the form of LFW's pairs.txt", CLI_TEXT, &pairs_path, 0, 0},
     {"data", 0, "NAME", "calibrate: how the record calls these photographs", CLI_TEXT, &data, 0, 0},
+    {"write", 0, NULL, "calibrate: put the result into the file that --model names, too", CLI_FLAG, &do_write,
+     0, 0},
     {"out", 0, "FILE", "write the result into FILE instead of standard output", CLI_TEXT, &out_path, 0, 0},
     {"seed", 0, "N", "identify: of the choice of who is enrolled [1]", CLI_COUNT, &seed, 0, 2147483647},
     {"fmr", 0, "RATE", "identify: false-match rate of the decisions [1e-4]", CLI_REAL, &fmr, 1e-12, 0.5},
@@ -118,6 +121,10 @@ int cmd_eval(int argc, char **argv) {
         return cli_usage_error(&command, "pairs and --pairs FILE go together");
     if (is_calibrate != (data != NULL))
         return cli_usage_error(&command, "calibrate and --data NAME go together");
+    if (do_write && !is_calibrate)
+        return cli_usage_error(&command, "--write is for calibrate");
+    if (do_write && !(cli.model && access(cli.model, W_OK) == 0))
+        return cli_usage_error(&command, "--write wants a model file of your own: --model FILE.onnx");
     if (cache && no_cache)
         return cli_usage_error(&command, "--cache and --no-cache exclude each other");
     fn_recognizer *recognizer;
@@ -127,6 +134,10 @@ int cmd_eval(int argc, char **argv) {
         return code;
     code = measure(&report, recognizer, protocol, argv[2]);
     fn_recognizer_free(recognizer);
+    if (code == CLI_DONE && do_write && fn_eval_write_calibration(cli.model, report, cli.mirror) < 0) {
+        cli_error("%s", fn_last_error());
+        code = CLI_INPUTS;
+    }
     if (code == CLI_DONE)
         code = write_report(report);
     fn_string_free(report);

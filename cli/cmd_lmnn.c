@@ -49,7 +49,8 @@ static const cli_command command = {
         "those of others (large-margin nearest neighbours), and writes the model with that map as its\n"
         "last layer. Learns from the faces of the gallery, or from photographs DIR/<name>/*.\n"
         "Prints, for people held out, how often the nearest 1, 3, 5 others name the wrong person before\n"
-        "and after. The new model wants people enrolled anew, and a calibration: facenet eval calibrate.",
+        "and after. The new model wants people enrolled anew, and a calibration:\n"
+        "facenet eval calibrate --write.",
     .options = options,
     .shared = CLI_SHARED_GALLERY | CLI_SHARED_MODEL | CLI_SHARED_PICTURES,
     .min_operands = 0,

@@ -166,7 +166,7 @@ static void say_what_next(const fn_train_result *result, int was_stopped) {
                  result->best_epoch, result->best.accuracy, train.out, train.out);
     else
         cli_note("the run is in %s, its page is %s/report.html", train.out, train.out);
-    cli_note("next: facenet eval calibrate --data NAME --model %s FOLDER, facenet enroll --model %s",
+    cli_note("next: facenet eval calibrate --write --data NAME --model %s FOLDER, facenet enroll --model %s",
              result->model, result->model);
 }
 

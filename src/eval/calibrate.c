@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "eval/each_pair.h"
+#include "model/rewrite.h"
 
 #define MAX_PAIRS (UINT64_C(1) << 28) // of a kind: 1 GiB of distances
 
@@ -62,4 +63,15 @@ int fn_eval_calibrate(char **calibration, fn_recognizer *recognizer, const char 
     fn_calibration_free(measured);
     fn_photos_free(&photos);
     return rc;
+}
+
+int fn_eval_write_calibration(const char *model, const char *calibration, int mirror) {
+    fn_calibration *parsed;
+    int changed, rc = fn_calibration_parse(&parsed, calibration);
+    if (rc < 0)
+        return rc;
+    fn_calibration_free(parsed);
+    const fn_model_entry_change entry = {mirror ? "facenet.calibration.mirror" : "facenet.calibration",
+                                         calibration};
+    return fn_model_rewrite(model, &entry, 1, &changed);
 }

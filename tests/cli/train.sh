@@ -66,6 +66,15 @@ if [ -n "$(ls "$FACENET_DEMO" 2>/dev/null)" ]; then
     with_models
     expect 0 enroll --model run/best.onnx --gallery g.db --name Somebody --face largest "$FACENET_DEMO/sample1.jpg"
     out_has "enrolled"
+    # Without a calibration no distance means a name; with one it decides, in the same gallery.
+    expect 3 identify --model run/best.onnx --gallery g.db "$FACENET_DEMO/sample1.jpg"
+    cp run/best.onnx run/best.sha256 .
+    expect 0 eval calibrate --write --data drawn --model ./best.onnx val
+    sha256sum -c --quiet best.sha256 || fail "the checksum is not that of the model with its calibration"
+    expect 0 identify --fmr 0.1 --model ./best.onnx --gallery g.db "$FACENET_DEMO/sample1.jpg"
+    expect 2 eval calibrate --write --data drawn --model mobilefacenet val
+    err_has "a model file of your own"
+    expect 2 eval all-pairs --write val
 fi
 
 # Runs side by side.
