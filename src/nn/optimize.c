@@ -119,6 +119,15 @@ static void drop_identities(fn_graph *g) {
     }
 }
 
+/// A constant called after another that it replaces, so that prefixes of names keep their meaning. Where the
+/// name is taken (a constant that several nodes share), one is made up.
+static int constant_after(fn_graph *g, int old, const char *what, fn_shape shape, const float *data) {
+    char *name = fn_asprintf("%s_%s", g->values[old].name, what);
+    int value = fn_graph_constant(g, name && fn_graph_find(g, name) < 0 ? name : NULL, FN_F32, shape, data);
+    fn_free(name);
+    return value;
+}
+
 /// Conv followed by BatchNormalization: w' = w k, b' = (b - mean) k + beta with k = gamma / sqrt(var + eps),
 /// in double.
 static int fold_batch_norm(fn_graph *g) {
@@ -151,8 +160,8 @@ static int fold_batch_norm(fn_graph *g) {
                 b[m] = (float)(((old_b ? (double)old_b[m] : 0) - (double)p[2][m]) * k + (double)p[1][m]);
             }
             inputs[0] = conv->inputs[0];
-            inputs[1] = fn_graph_constant(g, NULL, FN_F32, shape, w);
-            inputs[2] = fn_graph_constant(g, NULL, FN_F32, bias_shape, b);
+            inputs[1] = constant_after(g, conv->inputs[1], "folded", shape, w);
+            inputs[2] = constant_after(g, conv->inputs[1], "folded_bias", bias_shape, b);
         }
         int ok = w && b && inputs && !g->failed;
         fn_free(w);
