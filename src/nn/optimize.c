@@ -123,7 +123,9 @@ static void drop_identities(fn_graph *g) {
 /// name is taken (a constant that several nodes share), one is made up.
 static int constant_after(fn_graph *g, int old, const char *what, fn_shape shape, const float *data) {
     char *name = fn_asprintf("%s_%s", g->values[old].name, what);
-    int value = fn_graph_constant(g, name && fn_graph_find(g, name) < 0 ? name : NULL, FN_F32, shape, data);
+    if (!name)
+        return fn_graph_fail(g, FN_ENOMEM, "out of memory");
+    int value = fn_graph_constant(g, fn_graph_find(g, name) < 0 ? name : NULL, FN_F32, shape, data);
     fn_free(name);
     return value;
 }
