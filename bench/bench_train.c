@@ -2,17 +2,17 @@
 //
 // One training step under a stopwatch, for a driver that alternates it with another runtime:
 //     bench_train NETWORK BATCH THREADS [f32|bf16] [ref]
-// A step is forward, backward and plain gradient descent; the images are sin(0.01 i) over the whole batch.
-// Commands, one a line of standard input, each answered by one line:
+// A step is forward, backward and plain gradient descent; the images are noise (pixel_of), the gradient of
+// the embeddings is sin(i). Commands, one a line of standard input, each answered by one line:
 //     run N           takes N steps: the median milliseconds
-//     cost            multiply-adds of one image, forward and backward (three times the forward pass, less
-//     the
-//                     gradient of the image)
+//     cost            multiply-adds of one image: three times those of the forward pass, less those of the
+//                     image's own gradient
+//     parameters      trained numbers
+//     memory          the most memory this process ever held, in MiB
 //     peak            multiply-adds per second of one core, in billions
 //     graph FILE      writes the network to FILE and its weights to FILE.f32 (see describe.h): "ok"
-//     gradients FILE  writes the embeddings and then the gradients of the trained constants as float32,
-//     weights
-//                     staying as they are: "ok"
+//     gradients FILE  writes the embeddings and then the gradients of the trained constants as float32; the
+//                     weights stay as they are: "ok"
 #include "describe.h"
 #include "peak.h"
 
@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 /// What a step works on: n images, rows of d numbers.
@@ -38,6 +39,13 @@ static double now_ms(void) {
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 
+/// Noise in [-1, 1): what is smooth leaves deep batch-norms little to divide by, and rounding much to say.
+static float pixel_of(uint32_t i) {
+    i = (i ^ i >> 16) * 0x7feb352dU;
+    i = (i ^ i >> 15) * 0x846ca68bU;
+    return (float)((i ^ i >> 16) >> 8) / 8388608.0F - 1;
+}
+
 static int ascending(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
@@ -49,9 +57,6 @@ static int gradients_of(const batch *b) {
     memset(fn_training_gradients(b->training), 0,
            fn_training_parameters(b->training)->trained_size * sizeof(float));
     int rc = fn_training_forward(b->training, &pass, b->images, b->n, b->embeddings);
-    const int size = b->n * b->d;
-    for (int i = 0; i < size; i++) // pulls each embedding to that of its neighbour
-        b->d_embeddings[i] = b->embeddings[i] - b->embeddings[(i + b->d) % size];
     return rc < 0 ? rc : fn_training_backward(b->training, &pass, b->d_embeddings, b->n, NULL);
 }
 
@@ -85,8 +90,11 @@ static int print_cost(const batch *b) {
     int rc = fn_inferred_open(&inferred, graph, &input);
     if (rc < 0)
         return rc;
-    printf("%lld\n", 3 * (long long)fn_inferred_cost(graph, &inferred) -
-                         (long long)fn_inferred_node_cost(graph, &inferred, 0));
+    int64_t cost = 3 * fn_inferred_cost(graph, &inferred);
+    for (int i = 0; i < graph->n_nodes; i++)
+        if (graph->nodes[i].inputs[0] == graph->inputs[0])
+            cost -= fn_inferred_node_cost(graph, &inferred, i);
+    printf("%lld\n", (long long)cost);
     fn_inferred_free(&inferred);
     return FN_OK;
 }
@@ -109,9 +117,15 @@ static int write_gradients(const batch *b, const char *path) {
 }
 
 static int obey(const batch *b, const char *line) {
+    struct rusage usage;
     int count, rc = FN_OK;
     if (strcmp(line, "cost") == 0) {
         rc = print_cost(b);
+    } else if (strcmp(line, "parameters") == 0) {
+        printf("%lld\n", (long long)fn_parameters_count(fn_training_parameters(b->training), 0));
+    } else if (strcmp(line, "memory") == 0) {
+        getrusage(RUSAGE_SELF, &usage);
+        printf("%ld\n", usage.ru_maxrss / 1024);
     } else if (strcmp(line, "peak") == 0) {
         printf("%.3f\n", bench_peak());
     } else if (strncmp(line, "graph ", 6) == 0) {
@@ -157,7 +171,9 @@ int main(int argc, char **argv) {
     if (!b.images || !b.embeddings || !b.d_embeddings)
         return 1;
     for (size_t i = 0; i < n_pixels; i++)
-        b.images[i] = (float)sin(0.01 * (double)i);
+        b.images[i] = pixel_of((uint32_t)i);
+    for (size_t i = 0; i < n_rows; i++)
+        b.d_embeddings[i] = (float)sin((double)i);
     char line[4096];
     while (rc == FN_OK && fgets(line, sizeof line, stdin)) {
         line[strcspn(line, "\n")] = 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "describe.h"
-#include "base/alloc.h"
 
+#include "base/alloc.h"
 #include "base/error.h"
 
 #include <stdio.h>

@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <fstream>
 #include <iostream>
@@ -38,9 +39,9 @@ struct node {
 
 struct network {
     std::vector<node> nodes;
-    std::vector<Tensor> values;      // by number: constants stay, results of a pass come and go
-    std::vector<Tensor> trained;     // in the order of the file
-    std::map<int64_t, numbers> ints; // constants that are integers
+    std::map<int64_t, Tensor> values; // by number: constants stay, results of a pass come and go
+    std::vector<Tensor> trained;      // in the order of the file
+    std::map<int64_t, numbers> ints;  // constants that are integers
     std::map<int64_t, int> readers;
     int64_t input, output;
     numbers input_shape;
@@ -73,7 +74,7 @@ void read_constant(network &net, std::istream &line, std::istream &data) {
         x.set_requires_grad(true);
         net.trained.push_back(x);
     }
-    net.values[static_cast<size_t>(value)] = x;
+    net.values[value] = x;
 }
 
 void read_node(network &net, std::istream &line) {
@@ -93,7 +94,6 @@ network read_network(const std::string &path, bool last) {
     network net;
     std::ifstream text(path), data(path + ".f32", std::ios::binary);
     net.last = last;
-    net.values.resize(10000);
     for (std::string row; std::getline(text, row);) {
         std::stringstream line(row);
         std::string what, words;
@@ -129,7 +129,7 @@ double real(const node &n, const char *name, double absent) {
 }
 
 Tensor input_of(const network &net, const node &n, size_t i) {
-    return i < n.inputs.size() && n.inputs[i] >= 0 ? net.values[static_cast<size_t>(n.inputs[i])] : Tensor();
+    return i < n.inputs.size() && n.inputs[i] >= 0 ? net.values.at(n.inputs[i]) : Tensor();
 }
 
 /// Padding of a window in torch's terms: what is uneven is added to x.
@@ -201,9 +201,11 @@ Tensor result_of(network &net, const node &n) {
         numbers pads = padded(x, n, -INFINITY);
         return torch::max_pool2d(x, ints(n, "kernel_shape", {}), ints(n, "strides", {1, 1}), pads);
     }
-    if (n.op == "AveragePool")
-        return torch::avg_pool2d(x, ints(n, "kernel_shape", {}), ints(n, "strides", {1, 1}), padded(x, n, 0),
-                                 false, ints(n, "count_include_pad", {0})[0] != 0);
+    if (n.op == "AveragePool") {
+        numbers pads = padded(x, n, 0);
+        return torch::avg_pool2d(x, ints(n, "kernel_shape", {}), ints(n, "strides", {1, 1}), pads, false,
+                                 ints(n, "count_include_pad", {0})[0] != 0);
+    }
     if (n.op == "LpPool")
         return power_pool(x, n);
     if (n.op == "GlobalAveragePool")
@@ -232,27 +234,34 @@ Tensor result_of(network &net, const node &n) {
 Tensor forward(network &net, const Tensor &images, bool bf16) {
     net.cost = net.first_cost = 0;
     at::autocast::set_cpu_enabled(bf16);
-    net.values[static_cast<size_t>(net.input)] = images;
+    net.values[net.input] = images;
     for (const node &n : net.nodes) {
         Tensor y = result_of(net, n);
         if (y.sizes() != n.shape)
             throw std::runtime_error(n.op + ": the result has another shape");
-        net.values[static_cast<size_t>(n.output)] = y;
+        net.values[n.output] = y;
     }
-    Tensor embeddings = net.values[static_cast<size_t>(net.output)].to(torch::kFloat);
+    Tensor embeddings = net.values[net.output].to(torch::kFloat);
     for (const node &n : net.nodes) // autograd keeps what it needs
-        net.values[static_cast<size_t>(n.output)].reset();
+        net.values[n.output].reset();
     at::autocast::clear_cache();
     at::autocast::set_cpu_enabled(false);
     return embeddings;
 }
 
-/// Pulls each embedding to that of its neighbour, as bench_train does.
+/// The gradient of the embeddings is sin(i) over all their numbers, as in bench_train: any fixed one does.
 Tensor gradients_of(network &net, const Tensor &images, bool bf16) {
     Tensor embeddings = forward(net, images, bf16);
     Tensor fixed = embeddings.detach();
-    embeddings.backward(fixed - fixed.roll(-1, 0));
+    Tensor pull = torch::arange(fixed.numel(), torch::kDouble).sin().to(torch::kFloat).reshape(fixed.sizes());
+    embeddings.backward(pull);
     return fixed;
+}
+
+float pixel_of(uint32_t i) { // as in bench_train.c
+    i = (i ^ i >> 16) * 0x7feb352dU;
+    i = (i ^ i >> 15) * 0x846ca68bU;
+    return static_cast<float>((i ^ i >> 16) >> 8) / 8388608.0F - 1;
 }
 
 double run(network &net, torch::optim::SGD &sgd, const Tensor &images, bool bf16, size_t count) {
@@ -324,7 +333,7 @@ int main(int argc, char **argv) {
         Tensor images = torch::empty(net.input_shape);
         float *pixels = images.data_ptr<float>();
         for (int64_t i = 0; i < images.numel(); i++)
-            pixels[i] = static_cast<float>(std::sin(0.01 * static_cast<double>(i)));
+            pixels[i] = pixel_of(static_cast<uint32_t>(i));
         images = laid_out(net, images);
         torch::optim::SGD sgd(net.trained, torch::optim::SGDOptions(1e-4));
         for (std::string line; std::getline(std::cin, line);)
