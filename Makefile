@@ -7,7 +7,7 @@ JOBS ?= $(shell nproc)
 help:
 	@echo "make run     build, fetch the models, recognise faces in demo photographs, write to out/"
 	@echo "make test    build and pass every test"
-	@echo "make bench   our networks against ONNX Runtime, and the whole road on demo photographs, in ratios"
+	@echo "make bench   our networks against ONNX Runtime, training against libtorch, the whole road, in ratios"
 	@echo "make build   build the library and the program into build/release"
 	@echo "make lint    layout, banned functions, direction of the includes, headers that stand alone"
 	@echo "make format  lay the sources out by clang-format"
