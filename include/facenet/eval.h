@@ -55,9 +55,9 @@ FN_API int fn_eval_identify(char **report, fn_recognizer *recognizer, const char
 FN_API int fn_eval_calibrate(char **calibration, fn_recognizer *recognizer, const char *root,
                              const char *data, const fn_eval_options *options, const fn_control *control);
 
-/// Puts such a calibration into a model file, so that whoever embeds with it (mirror 1: with the mean of a face
-/// and its mirror image) can decide. The network and its fingerprint stay: galleries remain usable. Written at
-/// once, with the checksum beside it. FN_EFORMAT (no calibration, no model), FN_EIO, FN_ENOMEM.
+/// Puts such a calibration into a model file, so that whoever embeds with it (mirror 1: with the mean of a
+/// face and its mirror image) can decide. The network and its fingerprint stay: galleries remain usable.
+/// Written at once, with the checksum beside it. FN_EFORMAT (no calibration, no model), FN_EIO, FN_ENOMEM.
 FN_API int fn_eval_write_calibration(const char *model, const char *calibration, int mirror);
 
 #ifdef __cplusplus
