@@ -135,7 +135,7 @@ int fn_train_curves(const char *path, const char *const *runs, int n_runs, const
                                             .y_label = measures[measure].label,
                                             .curves = curves,
                                             .n_curves = n,
-                                            .log_y = strcmp(key, "norm") == 0});
+                                            .log_y = strcmp(key, "norm") == 0 || strcmp(key, "loss") == 0});
     for (int i = 0; i < n; i++) {
         fn_series_free(&series[i], 1);
         fn_free(names[i]);

@@ -19,6 +19,7 @@ enum {
     COLUMNS = 240,
     MANY = 480,
     COLORS = 6,
+    ROW = 18, // of a legend below the plot
     MAX_TEXT = 16 << 20
 };
 
@@ -141,10 +142,15 @@ static void draw_axes(const drawing *d) {
 
 // ---- curves ----------------------------------------------------------------------------------
 
-static void draw_line(const drawing *d, const fn_curve *c, int color) {
+// Line and colour of curve k; where the colours begin anew, the lines are dashed.
+static void begin_line(const drawing *d, int k) {
+    int dashed = d->plot->curves[k].style == FN_CURVE_DASHED || k >= COLORS;
+    fn_buf_printf(d->out, "<path class=\"line s%d%s\" d=\"", k % COLORS, dashed ? " dashed" : "");
+}
+
+static void draw_line(const drawing *d, const fn_curve *c, int k) {
     int down = 0;
-    fn_buf_printf(d->out, "<path class=\"line s%d%s\" d=\"", color,
-                  c->style == FN_CURVE_DASHED ? " dashed" : "");
+    begin_line(d, k);
     for (size_t i = 0; i < c->n; i++) {
         int visible = shown(d->plot, c->x[i], c->y[i]);
         if (visible)
@@ -160,7 +166,7 @@ typedef struct column {
 } column;
 
 // A curve of many points: per column the mean, and behind it the range.
-static void draw_many(const drawing *d, const fn_curve *c, int color) {
+static void draw_many(const drawing *d, const fn_curve *c, int k) {
     column columns[COLUMNS] = {{0}};
     for (size_t i = 0; i < c->n; i++) {
         double share = shown(d->plot, c->x[i], c->y[i]) ? fn_scale_at(&d->x, c->x[i]) : -1;
@@ -175,18 +181,19 @@ static void draw_many(const drawing *d, const fn_curve *c, int color) {
         to->n++;
     }
     int used[COLUMNS], n = 0;
-    for (int k = 0; k < COLUMNS; k++)
-        if (columns[k].n)
-            used[n++] = k;
-    fn_buf_printf(d->out, "<path class=\"band f%d\" d=\"", color);
-    for (int k = 0; k < n; k++)
-        point(d, k ? 'L' : 'M', columns[used[k]].sum_x / (double)columns[used[k]].n, columns[used[k]].low);
-    for (int k = n; k-- > 0;)
-        point(d, 'L', columns[used[k]].sum_x / (double)columns[used[k]].n, columns[used[k]].high);
-    fn_buf_printf(d->out, "Z\"/>\n<path class=\"line s%d\" d=\"", color);
-    for (int k = 0; k < n; k++) {
-        const column *at = &columns[used[k]];
-        point(d, k ? 'L' : 'M', at->sum_x / (double)at->n, at->sum / (double)at->n);
+    for (int i = 0; i < COLUMNS; i++)
+        if (columns[i].n)
+            used[n++] = i;
+    fn_buf_printf(d->out, "<path class=\"band f%d\" d=\"", k % COLORS);
+    for (int i = 0; i < n; i++)
+        point(d, i ? 'L' : 'M', columns[used[i]].sum_x / (double)columns[used[i]].n, columns[used[i]].low);
+    for (int i = n; i-- > 0;)
+        point(d, 'L', columns[used[i]].sum_x / (double)columns[used[i]].n, columns[used[i]].high);
+    fn_buf_printf(d->out, "Z\"/>\n");
+    begin_line(d, k);
+    for (int i = 0; i < n; i++) {
+        const column *at = &columns[used[i]];
+        point(d, i ? 'L' : 'M', at->sum_x / (double)at->n, at->sum / (double)at->n);
     }
     fn_buf_printf(d->out, "\"/>\n");
 }
@@ -232,9 +239,9 @@ static void draw_curves(const drawing *d) {
         if (c->style == FN_CURVE_STEPS)
             draw_steps(d, c, color);
         else if (c->n > MANY)
-            draw_many(d, c, color);
+            draw_many(d, c, k);
         else
-            draw_line(d, c, color);
+            draw_line(d, c, k);
         if (c->style == FN_CURVE_POINTS && c->n <= MANY)
             draw_points(d, c, color);
     }
@@ -256,21 +263,50 @@ static void draw_marks(const drawing *d) {
     }
 }
 
-// Names of the curves from the right, each behind a bit of its line. Widths of letters are guessed.
-static void draw_legend(const drawing *d) {
-    double at = LEFT + d->width;
-    for (int k = d->plot->n_curves; k-- > 0;) {
-        const char *name = d->plot->curves[k].name;
-        if (!name)
-            continue;
-        text_at(d->out, at, 20, "text-anchor=\"end\"", name);
-        at -= 6.9 * (double)strlen(name) + 6;
-        fn_buf_printf(d->out, "<path class=\"line s%d%s\" d=\"", k % COLORS,
-                      d->plot->curves[k].style == FN_CURVE_DASHED ? " dashed" : "");
-        point(d, 'M', at - 16, 16);
-        point(d, 'L', at, 16);
-        fn_buf_printf(d->out, "\"/>\n");
-        at -= 30;
+// Widths of letters are guessed.
+static double legend_width(const fn_curve *c) {
+    return c->name ? 6.9 * (double)strlen(c->name) + 52 : 0;
+}
+
+// Rows that the names of the curves need below the plot: none when there is room right of its title.
+static int legend_rows(const fn_plot *plot, double width) {
+    double all = plot->title ? 7.5 * (double)strlen(plot->title) : 0, at = 0;
+    int rows = 1;
+    for (int k = 0; k < plot->n_curves; k++) {
+        double own = legend_width(&plot->curves[k]);
+        all += own;
+        if (at > 0 && at + own > width)
+            at = 0, rows++;
+        at += own;
+    }
+    return all <= width + 30 ? 0 : rows;
+}
+
+// A bit of the curve's line and its name.
+static void draw_name(const drawing *d, int k, double x, double y) {
+    if (!d->plot->curves[k].name)
+        return;
+    begin_line(d, k);
+    point(d, 'M', x, y - 4);
+    point(d, 'L', x + 16, y - 4);
+    fn_buf_printf(d->out, "\"/>\n");
+    text_at(d->out, x + 22, y, "text-anchor=\"start\"", d->plot->curves[k].name);
+}
+
+static void draw_legend(const drawing *d, int rows) {
+    const fn_plot *p = d->plot;
+    double at = 0, y = rows ? TOP + d->height + BOTTOM + 6 : 20;
+    if (!rows) { // up to the right edge
+        at = d->width + 30;
+        for (int k = 0; k < p->n_curves; k++)
+            at -= legend_width(&p->curves[k]);
+    }
+    for (int k = 0; k < p->n_curves; k++) {
+        double own = legend_width(&p->curves[k]);
+        if (rows && at > 0 && at + own > d->width)
+            at = 0, y += ROW;
+        draw_name(d, k, LEFT + at, y);
+        at += own;
     }
 }
 
@@ -279,6 +315,8 @@ static void svg(fn_buf *out, const fn_plot *plot, int alone) {
     int width = plot->width > 0 ? plot->width : 640, height = plot->height > 0 ? plot->height : 320;
     d.width = width - LEFT - RIGHT;
     d.height = height - TOP - BOTTOM;
+    int rows = legend_rows(plot, d.width);
+    height += rows * ROW;
     fn_buf_printf(
         out, "<svg class=\"plot\" xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" role=\"img\"",
         width, height);
@@ -295,7 +333,7 @@ static void svg(fn_buf *out, const fn_plot *plot, int alone) {
         draw_axes(&d);
         draw_curves(&d);
         draw_marks(&d);
-        draw_legend(&d);
+        draw_legend(&d, rows);
     } else {
         text_at(out, LEFT + d.width / 2, TOP + d.height / 2, "text-anchor=\"middle\"",
                 "nothing measured yet");

@@ -31,7 +31,7 @@ typedef struct fn_plot {
     const double *marks;  // vertical lines, such as a threshold
     const char *const *mark_names;
     int n_marks;
-    int width, height; // 0: 640 x 320
+    int width, height; // 0: 640 x 320; a legend too long for the first line adds to the height
 } fn_plot;
 
 /// Appends one <svg> element. Errors stick in the buffer.
