@@ -21,7 +21,9 @@ build:
 run: build
 	@tools/demo build/release/cli/facenet out
 
-test: build
+test:
+	@tools/bootstrap --test
+	@$(MAKE) --no-print-directory build
 	@tools/run-tests release
 
 bench: build
