@@ -197,6 +197,15 @@ static void pairs(const char *folder) {
     write_seed(folder, "pairs", "folds", text, sizeof text - 1);
 }
 
+static void config(const char *folder) {
+    static const char lines[] =
+        "data = faces # a folder\nepochs = 3\nlr = 0.01\nfold = yes\nloss = arcface\n";
+    static const char json[] =
+        "{\"data\": \"faces\", \"out\": null, \"lr\": 1e-3, \"uneven\": true, \"model\": \"\\u00e9\"}";
+    write_seed(folder, "config", "lines", lines, sizeof lines - 1);
+    write_seed(folder, "config", "json", json, sizeof json - 1);
+}
+
 int main(int argc, char **argv) {
     if (argc != 2) {
         fprintf(stderr, "usage: make_seeds FOLDER\n");
@@ -207,5 +216,6 @@ int main(int argc, char **argv) {
     tfjs(argv[1]);
     tflite(argv[1]);
     pairs(argv[1]);
+    config(argv[1]);
     return 0;
 }

@@ -89,9 +89,10 @@ typedef struct fn_train_options {
     int chunk;  // images passed at once; 0: the whole batch
 
     // ---- the loss
-    const char *loss;         // triplet, soft-triplet, softmax, arcface, distill, harmonic
-    const char *mining;       // semi-hard, any-violator, batch-hard, random
-    const char *reduction;    // of triplets: sum, mean
+    const char *loss; // triplet, soft-triplet, softmax, arcface, distill, harmonic
+    const char
+        *mining; // auto (the loss's own), semi-hard, semi-hard-random, any-violator, batch-hard, random
+    const char *reduction;    // of triplets: sum (the paper), mean (OpenFace)
     double margin;            // -1: the loss's own
     double loss_scale;        // arcface, softmax: factor of the embeddings; 0: its own
     double centre_weight;     // softmax: of the centre loss; -1: its own
@@ -102,7 +103,7 @@ typedef struct fn_train_options {
     // ---- the update
     const char *optimizer; // adagrad, sgd, adam, adamw, rmsprop
     double lr;             // 0: the optimizer's own
-    const char *schedule;  // of the rate: constant, cosine, step, or a file of "epoch: lr" lines
+    const char *schedule;  // of the rate: constant, cosine, step:..., file:PATH with lines "epoch: rate"
     double momentum, beta1, beta2;
     double epsilon; // 0: the optimizer's own
     double weight_decay;
@@ -143,7 +144,7 @@ typedef struct fn_train_options {
 #define FN_TRAIN_OPTIONS_INIT                                                                                \
     {                                                                                                        \
         .version = FN_TRAIN_OPTIONS_VERSION, .norm_momentum = 0.1, .people_per_batch = 24,                   \
-        .images_per_person = 4, .batch = 96, .loss = "triplet", .mining = "semi-hard", .reduction = "mean",  \
+        .images_per_person = 4, .batch = 96, .loss = "triplet", .mining = "auto", .reduction = "sum",        \
         .margin = -1, .centre_weight = -1, .centre_rate = -1, .similarity_weight = -1,                       \
         .optimizer = "adagrad", .schedule = "constant", .momentum = 0.9, .beta1 = 0.9, .beta2 = 0.999,       \
         .epochs = 100, .augment = "default", .mirror = -1, .rotation = -1, .shift = -1, .zoom = -1,          \
@@ -163,11 +164,15 @@ typedef struct fn_train_result {
 } fn_train_result;
 
 /// Trains. The run folder receives config.json, checkpoint.fnt, metrics.jsonl, report.html, last.onnx and,
-/// with validation, best.onnx. Errors: FN_EINVAL (options), FN_ECONFLICT (a run is there already, or the
-/// one resumed had other options), FN_ETRAIN (embeddings collapsed or numbers are not finite; the message
-/// says what to change), FN_ECANCELLED (a checkpoint was written), FN_EIO (the checkpoint before stays),
-/// FN_EUNSUPPORTED (started by mpirun, but this facenet has no MPI). All ranks return the same error; when
-/// one dies, the launcher ends the others. result is filled as far as training came, also on failure.
+/// with validation, best.onnx; beside them timing.jsonl (seconds, images per second) and, with a teacher, its
+/// embeddings in teacher.bin. Errors: FN_EINVAL (options), FN_ENOTFOUND (no pictures), FN_EFORMAT (a picture
+/// or a checkpoint that cannot be read), FN_EMODEL (not a network that can learn), FN_ECONFLICT (a run is
+/// there already, another process works on it, or the one resumed had other options or pictures), FN_ETRAIN
+/// (embeddings collapsed or numbers are not finite; the message says what to change), FN_ECANCELLED (a
+/// checkpoint was written), FN_EIO (the checkpoint before stays), FN_EUNSUPPORTED (started by mpirun, but
+/// this facenet has no MPI; bf16 on a processor without it), FN_ETIMEOUT (the control's deadline; a
+/// checkpoint was written), FN_ENOMEM. All ranks return the same error; when one dies, the launcher ends the
+/// others. result is filled as far as training came, also on failure.
 FN_API int fn_train_run(const fn_train_options *options, fn_train_result *result, const fn_control *control);
 
 /// What a run has come to, by the files of its folder. NaN where it says nothing.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A training: a graph, its blocks of numbers, and one plan per batch size met so far.
+// A training: a graph, its blocks of numbers, and plans for the batch sizes used last.
 #include "nn/training.h"
 
 #include "base/alloc.h"
@@ -10,6 +10,10 @@
 #include <omp.h>
 #include <stdio.h>
 #include <string.h>
+
+// A step of equal parts has at most two sizes, one larger than the other; a plan holds the activations of its
+// whole batch.
+enum { MAX_PLANS = 2 };
 
 typedef struct sized_plan {
     int n;
@@ -24,9 +28,14 @@ struct fn_training {
     fn_parameters parameters;
     float *weights, *gradients, *statistics;
     int dimension;
-    sized_plan *plans;
+    sized_plan *plans;      // the last used first
     const sized_plan *last; // of the last forward pass
 };
+
+static void plan_free(const fn_training *t, sized_plan *p) {
+    t->def->plan_free(p->plan);
+    fn_free(p);
+}
 
 void fn_training_free(fn_training *t) {
     if (!t)
@@ -34,8 +43,7 @@ void fn_training_free(fn_training *t) {
     while (t->plans) {
         sized_plan *p = t->plans;
         t->plans = p->next;
-        t->def->plan_free(p->plan);
-        fn_free(p);
+        plan_free(t, p);
     }
     fn_parameters_free(&t->parameters);
     fn_free(t->weights);
@@ -166,11 +174,32 @@ fn_pass fn_training_pass(fn_training *t) {
     return (fn_pass){.weights = t->weights, .gradients = t->gradients, .statistics = t->statistics};
 }
 
-/// The plan for n items, made when there is none yet.
+/// The plan for n items comes first, and those used longest ago leave: room for one that is to be made.
+static sized_plan *recall_plan(fn_training *t, int n) {
+    sized_plan **at = &t->plans, *found = NULL;
+    for (int kept = 0; *at;) {
+        sized_plan *p = *at;
+        if (p->n == n) {
+            found = p;
+            *at = p->next;
+        } else if (++kept == MAX_PLANS) {
+            *at = p->next;
+            plan_free(t, p);
+            kept--;
+        } else {
+            at = &p->next;
+        }
+    }
+    if (found) {
+        found->next = t->plans;
+        t->plans = found;
+    }
+    return found;
+}
+
+/// The plan for n items, made when there is none.
 static int plan_for(fn_training *t, int n, const sized_plan **out) {
-    sized_plan *p = t->plans;
-    while (p && p->n != n)
-        p = p->next;
+    sized_plan *p = recall_plan(t, n);
     *out = p;
     if (p)
         return FN_OK;
@@ -229,6 +258,13 @@ int fn_training_backward(fn_training *t, const fn_pass *pass, const float *d_emb
     int rc = t->def->backward(t->last->plan, pass, d_embeddings, d_images);
     omp_set_num_threads(threads);
     return rc;
+}
+
+size_t fn_training_bytes(const fn_training *t) {
+    size_t n = 0;
+    for (const sized_plan *p = t->plans; p; p = p->next)
+        n += t->def->bytes(p->plan);
+    return n;
 }
 
 const char *fn_training_not_finite(fn_training *t, const fn_pass *pass) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A network that learns: the graph as it is (nothing folded, nothing fused), planned with a backward pass.
-// A plan is made per batch size and keeps every activation that the backward pass needs.
+// A plan is made per batch size and keeps every activation that the backward pass needs; the plans of the two
+// sizes used last are kept.
 //
 //     fn_training_forward(t, &pass, images, n, embeddings);
 //     ... loss, d_embeddings ...
@@ -71,6 +72,9 @@ int fn_training_forward(fn_training *training, const fn_pass *pass, const float 
 /// pass of n items.
 int fn_training_backward(fn_training *training, const fn_pass *pass, const float *d_embeddings, int n,
                          float *d_images);
+/// Memory of the plans that are kept, in bytes.
+size_t fn_training_bytes(const fn_training *training);
+
 /// Where a number stopped being finite since the last forward pass: a node's name, or NULL.
 const char *fn_training_not_finite(fn_training *training, const fn_pass *pass);
 

@@ -11,7 +11,7 @@
 
 void fn_class_scores(double *scores, const float *x, const float *w, fn_class_shape s) {
     size_t d = (size_t)s.d, classes = (size_t)s.n_classes;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) num_threads(s.threads)
     for (int i = 0; i < s.n; i++)
         for (size_t j = 0; j < classes; j++)
             scores[(size_t)i * classes + j] = fn_dot(x + (size_t)i * d, w + j * d, s.d);
@@ -19,7 +19,7 @@ void fn_class_scores(double *scores, const float *x, const float *w, fn_class_sh
 
 void fn_class_rows(double *dx, const double *g, const float *w, fn_class_shape s) {
     size_t d = (size_t)s.d, classes = (size_t)s.n_classes;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) num_threads(s.threads)
     for (int i = 0; i < s.n; i++) {
         double *row = dx + (size_t)i * d;
         memset(row, 0, d * sizeof *row);
@@ -30,7 +30,7 @@ void fn_class_rows(double *dx, const double *g, const float *w, fn_class_shape s
 
 void fn_class_weights(double *dw, const double *g, const float *x, fn_class_shape s) {
     size_t d = (size_t)s.d, classes = (size_t)s.n_classes;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) num_threads(s.threads)
     for (int j = 0; j < s.n_classes; j++) {
         double *row = dw + (size_t)j * d;
         memset(row, 0, d * sizeof *row);

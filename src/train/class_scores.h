@@ -8,6 +8,7 @@
 /// depend on the number of threads.
 typedef struct fn_class_shape {
     int n, n_classes, d;
+    int threads; // 1 or more
 } fn_class_shape;
 
 void fn_class_scores(double *scores, const float *x, const float *w, fn_class_shape s); // x w'

@@ -31,8 +31,8 @@ static const fn_train_option table[] = {
     {"template", "NAME", "how the crops were cut, where the data folder does not say", FN_TRAIN_TEXT,
      AT(template_name), 0, 0, 0},
 
-    {"arch", "NAME", "the network to train from the start: nn4.small2, ...", FN_TRAIN_TEXT, AT(arch), 0, 0,
-     0},
+    {"arch", "NAME", "the network to train from the start: nn4.small2, ... (see: facenet model networks)",
+     FN_TRAIN_TEXT, AT(arch), 0, 0, 0},
     {"model", "NAME|FILE", "instead: the model to go on from", FN_TRAIN_TEXT, AT(model), 0, 0, 0},
     {"embedding", "N", "numbers of the embedding [the network's own]", FN_TRAIN_COUNT, AT(embedding), 0, 4096,
      0},
@@ -62,9 +62,10 @@ static const fn_train_option table[] = {
 
     {"loss", "triplet|soft-triplet|softmax|arcface|distill|harmonic", "what is made small [triplet]",
      FN_TRAIN_CHOICE, AT(loss), 0, 0, 0},
-    {"mining", "semi-hard|any-violator|batch-hard|random", "which triplets of a batch [semi-hard]",
+    {"mining", "auto|semi-hard|semi-hard-random|any-violator|batch-hard|random",
+     "which triplets of a batch; auto: the loss's own [auto: semi-hard; soft-triplet: batch-hard]",
      FN_TRAIN_CHOICE, AT(mining), 0, 0, 0},
-    {"reduction", "mean|sum", "of the triplets' losses [mean; the paper sums]", FN_TRAIN_CHOICE,
+    {"reduction", "sum|mean", "of the triplets' losses [sum, as the paper; OpenFace: mean]", FN_TRAIN_CHOICE,
      AT(reduction), 0, 0, 0},
     {"margin", "X", "of triplets, or arcface's angle; -1: the loss's own [0.2; 0.5]", FN_TRAIN_REAL,
      AT(margin), -1, 4, 0},
@@ -74,7 +75,7 @@ static const fn_train_option table[] = {
      AT(centre_weight), -1, 1000, 0},
     {"centre-rate", "X", "softmax: how fast centres move; -1: its own [0.5]", FN_TRAIN_REAL, AT(centre_rate),
      -1, 1, 0},
-    {"similarity-weight", "X", "distill: weight of likenesses within the batch; -1: its own [1]",
+    {"similarity-weight", "X", "distill: weight of likenesses within the batch; -1: its own [10]",
      FN_TRAIN_REAL, AT(similarity_weight), -1, 1000, 0},
     {"teacher", "NAME|FILE", "distill, harmonic: the embedder that is learnt from", FN_TRAIN_TEXT,
      AT(teacher), 0, 0, 0},
@@ -84,8 +85,8 @@ static const fn_train_option table[] = {
     {"lr", "RATE", "learning rate; 0: the optimizer's own [adagrad and sgd 0.05, others 0.001]",
      FN_TRAIN_REAL, AT(lr), 0, 1e30, 0},
     {"schedule", "TEXT",
-     "of the rate: constant, cosine, step:every=N,factor=X, file:PATH, each with "
-     ",warmup=STEPS [constant]",
+     "of the rate: constant, cosine[:end=RATE], step:every=N,factor=X or step:at=N+N,factor=X (epochs), "
+     "file:PATH (lines \"epoch: rate\"), each with ,warmup=STEPS [constant]",
      FN_TRAIN_TEXT, AT(schedule), 0, 0, 0},
     {"momentum", "X", "sgd: Nesterov's momentum [0.9]", FN_TRAIN_REAL, AT(momentum), 0, 0.9999, 0},
     {"beta1", "X", "adam, adamw [0.9]", FN_TRAIN_REAL, AT(beta1), 0, 0.9999, 0},
@@ -124,7 +125,7 @@ static const fn_train_option table[] = {
     {"precision", "f32|bf16", "of activations and products [f32]", FN_TRAIN_CHOICE, AT(precision), 0, 0, 0},
     {"threads", "N", "threads of the network [1]", FN_TRAIN_COUNT, AT(threads), 1, 1024, 1},
     {"loader-threads", "N", "threads that read and change pictures [1]", FN_TRAIN_COUNT, AT(loader_threads),
-     1, 1024, 1},
+     1, 256, 1},
     {"cache-mb", "N", "decoded pictures kept in memory, MiB [1024]", FN_TRAIN_COUNT, AT(cache_mb), 0, BIG, 1},
     {"seed", "N", "of all that is drawn by chance [1]", FN_TRAIN_COUNT, AT(seed), 0, 2147483647, 0},
     {"models", "DIR", "folder of the models [$XDG_DATA_HOME/facenet/models]", FN_TRAIN_TEXT, AT(models), 0, 0,
@@ -197,8 +198,15 @@ int fn_config_check(const fn_train_options *options) {
         return rc;
     if (!options->data || !options->out)
         return fn_fail(FN_EINVAL, "training wants a folder of faces (data) and a folder for the run (out)");
-    if (!options->arch == !options->model)
+    if (!options->arch && !options->model)
         return fn_fail(FN_EINVAL, "training wants a network by name (arch) or a model to go on from (model)");
+    if (options->arch && options->model)
+        return fn_fail(FN_EINVAL,
+                       "both a network by name (arch %s) and a model to go on from (model %s): one of them",
+                       options->arch, options->model);
+    if (options->model && options->dropout > 0)
+        return fn_fail(FN_EINVAL, "dropout is built into networks by name (arch): %s stays as it is",
+                       options->model);
     int needs_teacher = strcmp(options->loss, "distill") == 0 || strcmp(options->loss, "harmonic") == 0;
     if (needs_teacher != (options->teacher != NULL))
         return fn_fail(FN_EINVAL,
@@ -285,10 +293,11 @@ int fn_config_same(const fn_train_options *options, const char *json) {
 
 // ---- files -----------------------------------------------------------------------------------
 
-// A file of options being read: texts are copied one behind the other into a block as large as the file.
+// A file of options being read: texts are copied one behind the other into a block as large as the file, for
+// none is longer than what stands for it there.
 typedef struct reading {
     fn_train_options *options;
-    char *texts, *next;
+    char *texts, *next, *end;
 } reading;
 
 // "people_per_batch" and "people-per-batch" are one name.
@@ -339,6 +348,8 @@ static int set(reading *r, const char *name, const char *text) {
         rc = set_number(r->options, o, text);
     } else {
         size_t n = strlen(text) + 1;
+        if (n > (size_t)(r->end - r->next))
+            return fn_fail(FN_EINTERNAL, "%s: no room for its text", o->name);
         memcpy(r->next, text, n);
         *(const char **)field_of(r->options, o) = n > 1 ? r->next : NULL;
         r->next += n;
@@ -357,16 +368,20 @@ static int read_json(reading *r, const char *text, const char *path) {
     json_t *value;
     json_object_foreach(root, name, value) {
         char number[64];
+        const fn_train_option *o = find(name);
         const char *as = json_string_value(value);
-        if (json_is_null(value) && find(name) && find(name)->kind == FN_TRAIN_TEXT)
+        if (json_is_null(value) && o && o->kind == FN_TRAIN_TEXT)
             as = "";
+        else if (!as && o && (o->kind == FN_TRAIN_TEXT || o->kind == FN_TRAIN_CHOICE))
+            as = NULL; // "out": 1 is a slip, and the block of texts has room for what the file says as text
+                       // only
         else if (json_is_boolean(value))
             as = json_is_true(value) ? "yes" : "no";
         else if (json_is_integer(value))
             snprintf(number, sizeof number, "%lld", (long long)json_integer_value(value)), as = number;
         else if (json_is_real(value))
             as = fn_number_text(number, json_real_value(value), 17);
-        rc = as ? set(r, name, as) : fn_fail(FN_EFORMAT, "%s is neither text nor number", name);
+        rc = as ? set(r, name, as) : fn_fail(FN_EFORMAT, "%s: that is no value for it", name);
         if (rc < 0)
             break;
     }
@@ -406,24 +421,19 @@ static int read_lines(reading *r, char *text, const char *path) {
     return rc;
 }
 
-int fn_train_options_read(fn_train_options *options, char **texts, const char *path) {
-    unsigned char *bytes;
-    size_t n;
+int fn_config_parse(fn_train_options *options, char **texts, char *bytes, size_t n, const char *path) {
     *texts = NULL;
-    int rc = fn_read_file(&bytes, &n, path, MAX_FILE);
-    if (rc < 0)
-        return rc;
     fn_train_options mine = *options;
     reading r = {.options = &mine, .texts = fn_alloc(n + 1)};
     r.next = r.texts;
+    r.end = r.texts ? r.texts + n + 1 : NULL;
+    int rc;
     if (!r.texts)
         rc = fn_fail_memory();
     else if (memchr(bytes, 0, n))
         rc = fn_fail(FN_EFORMAT, "%s: it holds a zero byte", path);
     else
-        rc = trim((char *)bytes)[0] == '{' ? read_json(&r, (char *)bytes, path)
-                                           : read_lines(&r, (char *)bytes, path);
-    fn_free(bytes);
+        rc = trim(bytes)[0] == '{' ? read_json(&r, bytes, path) : read_lines(&r, bytes, path);
     if (rc < 0) {
         fn_free(r.texts);
         return rc;
@@ -431,4 +441,16 @@ int fn_train_options_read(fn_train_options *options, char **texts, const char *p
     *options = mine;
     *texts = r.texts;
     return FN_OK;
+}
+
+int fn_train_options_read(fn_train_options *options, char **texts, const char *path) {
+    unsigned char *bytes;
+    size_t n;
+    *texts = NULL;
+    int rc = fn_read_file(&bytes, &n, path, MAX_FILE);
+    if (rc < 0)
+        return rc;
+    rc = fn_config_parse(options, texts, (char *)bytes, n, path);
+    fn_free(bytes);
+    return rc;
 }

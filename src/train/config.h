@@ -6,6 +6,10 @@
 
 #include <facenet/train.h>
 
+/// fn_train_options_read for n bytes in memory, followed by a 0 byte; they are changed. path is what error
+/// lines call them.
+int fn_config_parse(fn_train_options *options, char **texts, char *bytes, size_t n, const char *path);
+
 /// FN_OK, or FN_EINVAL naming the option and what was expected.
 int fn_config_check(const fn_train_options *options);
 

@@ -9,7 +9,6 @@
 #include "image/image.h"
 #include "train/workers.h"
 
-#include <pthread.h>
 #include <string.h>
 
 enum { BATCH = 16 };
@@ -19,8 +18,6 @@ typedef struct job {
     fn_embedder *embedder;
     const fn_template *tmpl;
     fn_crop_vectors *out;
-    const fn_control *control;
-    pthread_mutex_t lock; // of the logger
 } job;
 
 /// The template's box of a stored crop as the embedder wants it.
@@ -63,9 +60,7 @@ static int embed_batch(void *user, int item) {
         if (rc == FN_OK) {
             images[n++] = i;
         } else if (rc != FN_ENOMEM) {
-            pthread_mutex_lock(&j->lock);
-            fn_control_log(j->control, FN_LOG_WARNING, "%s: left out", fn_last_error());
-            pthread_mutex_unlock(&j->lock);
+            fn_workers_log("%s: left out", fn_last_error());
             rc = FN_OK;
         }
     }
@@ -83,16 +78,8 @@ static int embed_batch(void *user, int item) {
 
 static int embed_crops(fn_crop_vectors *out, const fn_dataset *dataset, fn_embedder *embedder, int jobs,
                        const fn_control *control) {
-    job j = {.dataset = dataset,
-             .embedder = embedder,
-             .tmpl = fn_embedder_template(embedder),
-             .out = out,
-             .control = control,
-             .lock = PTHREAD_MUTEX_INITIALIZER};
-    int rc =
-        fn_workers_run((fn_dataset_n_images(dataset) + BATCH - 1) / BATCH, jobs, embed_batch, &j, control);
-    pthread_mutex_destroy(&j.lock);
-    return rc;
+    job j = {.dataset = dataset, .embedder = embedder, .tmpl = fn_embedder_template(embedder), .out = out};
+    return fn_workers_run((fn_dataset_n_images(dataset) + BATCH - 1) / BATCH, jobs, embed_batch, &j, control);
 }
 
 /// The whole road. The photographs that could be read come back in the order of the dataset.

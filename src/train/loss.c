@@ -27,6 +27,7 @@ enum { N_KINDS = sizeof kinds / sizeof kinds[0] };
 
 static const char *const minings[] = {
     [FN_MINE_SEMI_HARD] = "semi-hard",
+    [FN_MINE_SEMI_HARD_RANDOM] = "semi-hard-random",
     [FN_MINE_ANY_VIOLATOR] = "any-violator",
     [FN_MINE_BATCH_HARD] = "batch-hard",
     [FN_MINE_RANDOM] = "random",
@@ -144,6 +145,7 @@ int fn_loss_open(fn_loss **out, const fn_loss_options *options) {
     if (!loss)
         return fn_fail_memory();
     loss->options = *options;
+    loss->options.threads = options->threads > 0 ? options->threads : 1;
     measure(loss);
     loss->weights = fn_calloc(loss->n_weights, sizeof *loss->weights);
     loss->gradients = fn_calloc(loss->n_weights, sizeof *loss->gradients);

@@ -30,7 +30,6 @@ typedef struct fn_loss_options {
     fn_loss_kind kind;
     int dimension;           // of the embeddings
     fn_mining mining;        // triplets; soft and harmonic ones too
-    int random_negative;     // as in fn_mine_options
     float margin;            // triplets 0.2; arcface 0.5 radians
     int mean_reduction;      // triplets: 0: sum (the paper); 1: mean over the triplets found (OpenFace)
     float scale;             // arcface s 64; softmax: factor of the embeddings before the last layer, 1
@@ -40,14 +39,15 @@ typedef struct fn_loss_options {
     int n_classes;           // softmax, arcface: labels are 0 .. n_classes - 1
     int teacher_dimension;   // distill; 0: `dimension`
     uint64_t seed;           // of the weights' first values and of mining
+    int threads;             // 0: 1
 } fn_loss_options;
 
 /// The papers' values for a kind; dimension, n_classes and seed stay zero.
 fn_loss_options fn_loss_defaults(fn_loss_kind kind);
 
-/// "triplet", "soft-triplet", "softmax", "arcface", "distill", "harmonic"; "semi-hard", "any-violator",
-/// "batch-hard", "random". Names are static, NULL for a number that is none; parsing returns -1 for a word
-/// that is none.
+/// "triplet", "soft-triplet", "softmax", "arcface", "distill", "harmonic"; "semi-hard",
+/// "semi-hard-random", "any-violator", "batch-hard", "random". Names are static, NULL for a number that is
+/// none; parsing returns -1 for a word that is none.
 const char *fn_loss_name(fn_loss_kind kind);
 int fn_loss_parse(const char *name);
 const char *fn_mining_name(fn_mining mining);

@@ -65,7 +65,7 @@ static void remove_radial(double *gradient, const float *row, double pull, doubl
 
 int fn_loss_run_arcface(fn_loss *loss, const fn_loss_batch *batch, float *d_embeddings, fn_loss_result *out) {
     const fn_loss_options *o = &loss->options;
-    fn_class_shape shape = {batch->n, o->n_classes, o->dimension};
+    fn_class_shape shape = {batch->n, o->n_classes, o->dimension, o->threads};
     size_t n = (size_t)batch->n, classes = (size_t)o->n_classes, d = (size_t)o->dimension;
     double *score = fn_loss_scratch(loss, n * classes + n * d + classes * d + 2 * n + 3 * classes);
     if (!score)

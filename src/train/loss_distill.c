@@ -34,7 +34,7 @@ static double regress(const float *x, const float *t, int n, int d, double *dx, 
 static double regress_projected(fn_loss *loss, const fn_loss_batch *batch, double *y, double *dp, double *dx,
                                 double *cosines) {
     const fn_loss_options *o = &loss->options;
-    fn_class_shape shape = {batch->n, o->teacher_dimension, o->dimension};
+    fn_class_shape shape = {batch->n, o->teacher_dimension, o->dimension, o->threads};
     size_t n = (size_t)batch->n, wide = (size_t)o->teacher_dimension;
     double sum = 0;
     fn_class_scores(y, batch->embeddings, loss->weights, shape);
@@ -62,7 +62,7 @@ static double regress_projected(fn_loss *loss, const fn_loss_batch *batch, doubl
 static double match_likeness(const fn_loss_options *o, const fn_loss_batch *batch, double *dx, double *row) {
     int n = batch->n, d = o->dimension, wide = o->teacher_dimension;
     double share = (double)o->similarity_weight / ((double)n * (n - 1)), sum = 0;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) num_threads(o->threads)
     for (int i = 0; i < n; i++) {
         const float *x = batch->embeddings + (size_t)i * (size_t)d;
         const float *t = batch->teacher + (size_t)i * (size_t)wide;

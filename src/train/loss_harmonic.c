@@ -53,7 +53,7 @@ int fn_loss_run_harmonic(fn_loss *loss, const fn_loss_batch *batch, float *d_emb
     int rc = gradient ? pool_init(&both, batch, o->dimension) : FN_ENOMEM;
     if (rc < 0)
         return rc;
-    fn_mine_options mining = {o->mining, o->margin, o->random_negative, both.fixed};
+    fn_mine_options mining = {o->mining, o->margin, both.fixed};
     rc = fn_mine(&mined, both.rows, both.label, 2 * batch->n, o->dimension, &mining, &rng);
     if (rc == FN_OK) {
         memset(gradient, 0, 2 * n * d * sizeof *gradient);

@@ -60,7 +60,7 @@ static int is_right(const double *score, int n_classes, int label) {
 
 int fn_loss_run_softmax(fn_loss *loss, const fn_loss_batch *batch, float *d_embeddings, fn_loss_result *out) {
     const fn_loss_options *o = &loss->options;
-    fn_class_shape shape = {batch->n, o->n_classes, o->dimension};
+    fn_class_shape shape = {batch->n, o->n_classes, o->dimension, o->threads};
     size_t n = (size_t)batch->n, classes = (size_t)o->n_classes, d = (size_t)o->dimension;
     float *bias = loss->weights + classes * d, *d_bias = loss->gradients + classes * d;
     double scale = (double)o->scale, sum = 0;

@@ -74,7 +74,7 @@ void fn_loss_of_triplets(const fn_loss_options *o, const fn_mined *mined, const 
 
 int fn_loss_run_triplet(fn_loss *loss, const fn_loss_batch *batch, float *d_embeddings, fn_loss_result *out) {
     const fn_loss_options *o = &loss->options;
-    fn_mine_options mining = {o->mining, o->margin, o->random_negative, NULL};
+    fn_mine_options mining = {o->mining, o->margin, NULL};
     fn_rng rng = fn_rng_at(o->seed, FN_STREAM_MINING, (uint32_t)batch->step);
     fn_mined mined;
     size_t size = (size_t)batch->n * (size_t)o->dimension;

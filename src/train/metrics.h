@@ -3,7 +3,7 @@
 // What a run measured, one JSON object a line. A line begins with its kind and its step, the number of steps
 // done when it was written:
 //
-//     {"kind":"step","step":12,"epoch":0,"loss":0.198,"triplets":310,"active":290,"d_ap":0.71,...}
+//     {"kind":"step","step":12,"epoch":1,"loss":0.198,"triplets":310,"active":290,"d_ap":0.71,...}
 //
 //     fn_metrics_begin(metrics, "step", 12);
 //     fn_metrics_real(metrics, "loss", loss);

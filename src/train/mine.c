@@ -141,8 +141,10 @@ static int negative_of(const miner *m, int anchor, int positive, fn_rng *rng) {
         return -1;
     switch (o->kind) {
     case FN_MINE_SEMI_HARD:
-        at = o->random_negative ? any_between(m->key, n, d_ap, limit, rng)
-                                : nearest_between(m->key, n, d_ap, limit);
+        at = nearest_between(m->key, n, d_ap, limit);
+        break;
+    case FN_MINE_SEMI_HARD_RANDOM:
+        at = any_between(m->key, n, d_ap, limit, rng);
         break;
     case FN_MINE_ANY_VIOLATOR:
         at = any_between(m->key, n, -1, limit, rng);

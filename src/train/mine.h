@@ -9,16 +9,16 @@
 #include "base/random.h"
 
 typedef enum fn_mining {
-    FN_MINE_SEMI_HARD,    // d2(a,p) < d2(a,n) < d2(a,p) + margin (Schroff et al. 2015, section 3.2)
-    FN_MINE_ANY_VIOLATOR, // d2(a,n) < d2(a,p) + margin, one of them at random (OpenFace)
-    FN_MINE_BATCH_HARD,   // per anchor its farthest positive and nearest negative (Hermans et al. 2017)
-    FN_MINE_RANDOM        // any image of somebody else
+    FN_MINE_SEMI_HARD, // d2(a,p) < d2(a,n) < d2(a,p) + margin (Schroff et al. 2015, section 3.2), the nearest
+    FN_MINE_SEMI_HARD_RANDOM, // of those one at random, instead of the nearest
+    FN_MINE_ANY_VIOLATOR,     // d2(a,n) < d2(a,p) + margin, one of them at random (OpenFace)
+    FN_MINE_BATCH_HARD,       // per anchor its farthest positive and nearest negative (Hermans et al. 2017)
+    FN_MINE_RANDOM            // any image of somebody else
 } fn_mining;
 
 typedef struct fn_mine_options {
     fn_mining kind;
     float margin;
-    int random_negative;        // semi-hard: 0: the nearest of them; 1: one of them at random
     const unsigned char *fixed; // (n) or NULL: rows that cannot move (1); a triplet has at least one that can
 } fn_mine_options;
 

@@ -38,9 +38,22 @@ static int open_paths(fn_run *run) {
     return FN_OK;
 }
 
+static int hash_names(unsigned char digest[32], const fn_dataset *dataset) {
+    fn_buf names;
+    fn_buf_init(&names, (size_t)1 << 30);
+    for (int i = 0; i < fn_dataset_n_images(dataset); i++)
+        fn_buf_printf(&names, "%s\n", fn_dataset_image_name(dataset, i));
+    fn_sha256(digest, names.data, names.len);
+    const int rc = names.failed ? fn_fail_memory() : FN_OK;
+    fn_buf_free(&names);
+    return rc;
+}
+
 static int open_data(fn_run *run) {
     const fn_train_options *o = run->options;
     int rc = fn_dataset_open(&run->data, o->data, 1);
+    if (rc == FN_OK)
+        rc = hash_names(run->pictures, run->data);
     if (rc == FN_OK && o->val_data)
         rc = fn_dataset_open(&run->val_data, o->val_data, 1);
     return rc;
@@ -177,6 +190,9 @@ static int open_sampler(fn_run *run) {
                                        .repeat = !o->uneven,
                                        .negatives = o->negatives,
                                        .seed = (uint64_t)o->seed};
+    if (sampler.kind == FN_SAMPLE_PEOPLE && fn_dataset_n_people(run->data) < 2)
+        return fn_fail(FN_EINVAL, "%s: one person has no negatives: triplets need two people at least",
+                       o->data);
     int rc = fn_sampler_open(&run->sampler, run->data, &sampler);
     if (rc < 0)
         return rc;
@@ -226,11 +242,13 @@ static int open_loss(fn_run *run) {
     fn_loss_options *l = &run->loss_options;
     *l = fn_loss_defaults((fn_loss_kind)fn_loss_parse(o->loss));
     l->dimension = run->dimension;
-    l->mining = (fn_mining)fn_mining_parse(o->mining);
+    if (strcmp(o->mining, "auto") != 0)
+        l->mining = (fn_mining)fn_mining_parse(o->mining);
     l->mean_reduction = strcmp(o->reduction, "mean") == 0;
     l->n_classes = fn_dataset_n_people(run->data);
     l->teacher_dimension = run->teacher.dimension;
     l->seed = (uint64_t)o->seed;
+    l->threads = o->threads;
     if (o->margin >= 0)
         l->margin = (float)o->margin;
     if (o->loss_scale > 0)
@@ -395,18 +413,6 @@ static int open_learner(fn_run *run) {
     return rc;
 }
 
-// The names of all pictures, which decide what a step is.
-static int hash_names(const fn_dataset *dataset, unsigned char digest[32]) {
-    fn_buf names;
-    fn_buf_init(&names, (size_t)1 << 30);
-    for (int i = 0; i < fn_dataset_n_images(dataset); i++)
-        fn_buf_printf(&names, "%s\n", fn_dataset_image_name(dataset, i));
-    fn_sha256(digest, names.data, names.len);
-    const int rc = names.failed ? fn_fail_memory() : FN_OK;
-    fn_buf_free(&names);
-    return rc;
-}
-
 // The options of this rank against those of rank 0.
 static int compare_options(fn_run *run, const char *config) {
     int rc = fn_config_same(run->options, config);
@@ -415,13 +421,12 @@ static int compare_options(fn_run *run, const char *config) {
 
 // All: everybody was given the same options and sees the same pictures.
 static int compare_ranks(fn_run *run) {
-    unsigned char digest[32];
     if (fn_ranks_size(run->ranks) == 1)
         return FN_OK;
     uint64_t n = strlen(run->config) + 1;
     fn_ranks_broadcast(run->ranks, &n, sizeof n);
     char *config = fn_alloc(n);
-    int rc = fn_ranks_agree(run->ranks, config ? hash_names(run->data, digest) : fn_fail_memory());
+    int rc = fn_ranks_agree(run->ranks, config ? FN_OK : fn_fail_memory());
     if (rc == FN_OK) {
         if (fn_run_leads(run))
             memcpy(config, run->config, n);
@@ -429,7 +434,7 @@ static int compare_ranks(fn_run *run) {
         rc = fn_ranks_agree(run->ranks, compare_options(run, config));
     }
     if (rc == FN_OK)
-        rc = fn_ranks_same(run->ranks, digest, sizeof digest, "pictures in its data folder");
+        rc = fn_ranks_same(run->ranks, run->pictures, sizeof run->pictures, "pictures in its data folder");
     fn_free(config);
     return rc;
 }

@@ -38,6 +38,7 @@ typedef struct fn_run {
     const fn_train_options *options;
     const fn_control *control;
     fn_ranks *ranks; // the processes that share the run; files are written by rank 0, and read by it
+    unsigned char pictures[32]; // SHA-256 of their names, which decide what a step is
     char *checkpoint, *metrics_path, *config, *config_path, *best, *last, *report; // paths and a text
 
     fn_dataset *data, *val_data;

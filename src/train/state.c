@@ -10,15 +10,17 @@
 #include "train/checkpoint.h"
 #include "train/config.h"
 
+#include <string.h>
 #include <unistd.h>
 
-enum { MAX_BLOCKS = 9 };
+enum { MAX_BLOCKS = 10 };
 
 // The same list writes and reads.
 static int blocks_of(fn_run *run, fn_checkpoint_block blocks[MAX_BLOCKS]) {
     int n = 0;
     size_t state;
     const fn_parameters *p = fn_training_parameters(run->training);
+    blocks[n++] = (fn_checkpoint_block){"pictures", run->pictures, sizeof run->pictures};
     blocks[n++] = (fn_checkpoint_block){"position", &run->at, sizeof run->at};
     blocks[n++] =
         (fn_checkpoint_block){"weights", fn_training_weights(run->training), p->trained_size * sizeof(float)};
@@ -83,12 +85,22 @@ int fn_run_save(fn_run *run) {
 
 static int read_checkpoint(fn_run *run) {
     fn_checkpoint_block blocks[MAX_BLOCKS];
+    unsigned char pictures[sizeof run->pictures];
     char *config = NULL;
     if (!fn_run_leads(run) || access(run->checkpoint, F_OK) != 0)
         return FN_OK;
     int rc = fn_checkpoint_read(run->checkpoint, &config, NULL, 0);
     if (rc == FN_OK)
         rc = fn_config_same(run->options, config);
+    blocks[0] = (fn_checkpoint_block){"pictures", pictures, sizeof pictures};
+    if (rc == FN_OK)
+        rc = fn_checkpoint_read(run->checkpoint, NULL, blocks, 1);
+    if (rc == FN_OK && memcmp(pictures, run->pictures, sizeof pictures) != 0)
+        rc = fn_fail(
+            FN_ECONFLICT,
+            "%s holds other pictures than when the run was begun: it cannot go on with them (begin a run "
+            "from its model: --model %s)",
+            run->options->data, run->best);
     if (rc == FN_OK)
         rc = fn_checkpoint_read(run->checkpoint, NULL, blocks, blocks_of(run, blocks));
     fn_free(config);

@@ -113,8 +113,10 @@ static int measure_loss(fn_run *run, fn_step *step) {
                run->teacher.rows + (size_t)step->batch.image[i] * (size_t)td, (size_t)td * sizeof(float));
     const fn_loss_batch batch = {run->unit, step->batch.label, run->teacher_rows, n, run->at.step};
     int rc = fn_loss_run(run->loss, &batch, run->d_unit, &step->loss);
-    if (rc < 0)
+    if (rc < 0) {
+        fn_ranks_abort(run->ranks);
         return rc;
+    }
     if (!isfinite(step->loss.loss))
         return not_finite(run, step, "the loss");
     step->spread = fn_spread(run->unit, n, run->dimension);
@@ -170,7 +172,7 @@ static int log_step(fn_run *run, const fn_step *step) {
     const fn_loss_result *l = &step->loss;
     fn_metrics *m = run->metrics;
     fn_metrics_begin(m, "step", run->at.step);
-    fn_metrics_integer(m, "epoch", (int64_t)((run->at.step - 1) / run->epoch_steps));
+    fn_metrics_integer(m, "epoch", (int64_t)((run->at.step - 1) / run->epoch_steps) + 1);
     fn_metrics_integer(m, "images", step->batch.n);
     fn_metrics_real(m, "loss", l->loss);
     if (l->n_pairs) {

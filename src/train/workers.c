@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 #define MAX_JOBS 1024
@@ -39,8 +40,21 @@ static void note(pool *p, int rc) {
     snprintf(p->message, sizeof p->message, "%s", fn_last_error());
 }
 
+static _Thread_local pool *working; // of a worker thread
+
+void fn_workers_log(const char *format, ...) {
+    char line[1100];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    pthread_mutex_lock(&working->lock);
+    fn_control_log(working->control, FN_LOG_WARNING, "%s", line);
+    pthread_mutex_unlock(&working->lock);
+}
+
 static void *worker(void *argument) {
-    pool *p = argument;
+    pool *p = working = argument;
     pthread_mutex_lock(&p->lock);
     while (p->rc == FN_OK && p->next < p->n) {
         int item = p->next++;

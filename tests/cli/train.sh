@@ -102,12 +102,26 @@ err_has "a run is there already"
 expect 1 train $small --out run --resume --seed 9
 err_has "seed 1"
 expect 1 train --data nowhere --arch tiny --out new
+expect 2 train --data train --arch tiny --model run/best.onnx --out new
+err_has "one of them"
+expect 2 train --data train --model run/best.onnx --dropout 0.5 --out new
+err_has "dropout is built into networks by name"
+mkdir alone
+cp -r train/person_0001 alone/
+expect 2 train --data alone --arch tiny --out new
+err_has "two people at least"
+# A run goes on with the pictures it was begun with, or not at all.
+cp -r train changed
+expect 0 train $small --data changed --out grown --epochs 1 -q
+cp -r train/person_0001 changed/somebody
+expect 1 train $small --data changed --out grown --epochs 2 --resume
+err_has "other pictures than when the run was begun"
 expect 2 train --data train --out new
 err_has "a network by name"
 expect 2 train --data train --arch nn5 --out new
 err_has "nn4.small2"
 expect 2 train --data train --arch tiny --out new --mining hardest
-err_has "one of semi-hard|any-violator|batch-hard|random"
+err_has "one of auto|semi-hard|semi-hard-random|any-violator|batch-hard|random"
 expect 2 train --data train --arch tiny --out new --people-per-batch 1
 expect 2 train --data train --arch tiny --out new --schedule hourly
 expect 2 train --config options.txt extra

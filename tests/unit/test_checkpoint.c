@@ -256,7 +256,8 @@ static void killed_at_any_moment_it_leaves_the_old_or_the_new_one(void **state) 
     fn_checkpoint_block block = {"weights", weights, FLOATS * sizeof *weights};
     assert_int_equal(fn_checkpoint_write(path, "0", &block, 1), FN_OK);
     int last = 0, n_moved = 0, n_cut = 0;
-    for (int k = 0; k < KILLS; k++) {
+    // On a machine that is busy with other work a child may not have written anything yet when it dies.
+    for (int k = 0; k < KILLS || ((!n_cut || !n_moved) && k < 50 * KILLS); k++) {
         pid_t child = fork();
         assert_true(child >= 0);
         if (child == 0) {
@@ -287,7 +288,7 @@ static void killed_at_any_moment_it_leaves_the_old_or_the_new_one(void **state) 
         last = step;
         fn_free(json);
     }
-    printf("%d kills: %d in the middle of a file, %d with new checkpoints before\n", KILLS, n_cut, n_moved);
+    printf("%d kills at least: %d in the middle of a file, %d with new checkpoints before\n", KILLS, n_cut, n_moved);
     assert_true(n_cut > 0 && n_moved > 0);
     free(weights);
 }

@@ -150,9 +150,9 @@ static void triplet_gradient_is_openfaces(void **state) {
 static const float line[6] = {0, 1, 1.5F, 2, 5, 9};
 static const int line_label[6] = {7, 7, 9, 7, 9, 4};
 
-static fn_mined mine_line(fn_mining kind, int random_negative, const unsigned char *fixed, uint64_t seed) {
+static fn_mined mine_line(fn_mining kind, const unsigned char *fixed, uint64_t seed) {
     fn_mined mined;
-    fn_mine_options options = {kind, 2, random_negative, fixed};
+    fn_mine_options options = {kind, 2, fixed};
     fn_rng rng = fn_rng_at(seed, FN_STREAM_MINING, 0);
     assert_int_equal(fn_mine(&mined, line, line_label, 6, 1, &options, &rng), FN_OK);
     return mined;
@@ -169,7 +169,7 @@ static void semi_hard_negatives_lie_between_the_positive_and_the_margin(void **s
     (void)state;
     // (0,1): 1 < 2.25 < 3: row 2. (0,3): 4 < ? < 6: none. (1,3): 1 < ? < 3: none, row 2 is too near.
     // (2,4): 12.25 < ? < 14.25: none.
-    fn_mined m = mine_line(FN_MINE_SEMI_HARD, 0, NULL, 1);
+    fn_mined m = mine_line(FN_MINE_SEMI_HARD, NULL, 1);
     assert_int_equal(m.n_pairs, 4);
     assert_int_equal(m.n, 1);
     assert_triplet(&m, 0, 0, 1, 2);
@@ -186,7 +186,7 @@ static void any_violator_takes_negatives_nearer_than_the_positive_too(void **sta
     // come up about equally often.
     int count[6] = {0};
     for (uint64_t seed = 0; seed < 300; seed++) {
-        fn_mined m = mine_line(FN_MINE_ANY_VIOLATOR, 0, NULL, seed);
+        fn_mined m = mine_line(FN_MINE_ANY_VIOLATOR, NULL, seed);
         assert_int_equal(m.n_pairs, 4);
         assert_int_equal(m.n, 4);
         assert_triplet(&m, 0, 0, 1, 2);
@@ -204,7 +204,7 @@ static void batch_hard_takes_the_farthest_positive_and_the_nearest_negative(void
     (void)state;
     // Row 5 is alone. Nearest negatives: of 0 row 2; of 1 row 2; of 2 row 1 (row 3 is as near, but later);
     // of 3 row 2; of 4 row 3 (9 against 16, 16, 25).
-    fn_mined m = mine_line(FN_MINE_BATCH_HARD, 0, NULL, 1);
+    fn_mined m = mine_line(FN_MINE_BATCH_HARD, NULL, 1);
     assert_int_equal(m.n_pairs, 5);
     assert_int_equal(m.n, 5);
     assert_triplet(&m, 0, 0, 3, 2);
@@ -219,7 +219,7 @@ static void random_negatives_are_anybody_else(void **state) {
     (void)state;
     int seen[6][6] = {{0}};
     for (uint64_t seed = 0; seed < 200; seed++) {
-        fn_mined m = mine_line(FN_MINE_RANDOM, 0, NULL, seed);
+        fn_mined m = mine_line(FN_MINE_RANDOM, NULL, seed);
         assert_int_equal(m.n_pairs, 4);
         assert_int_equal(m.n, 4);
         for (int i = 0; i < m.n; i++)
@@ -237,11 +237,11 @@ static void triplets_of_fixed_rows_alone_are_not_made(void **state) {
     // Rows 0, 1 and 2 cannot move: the pair (0,1) has no moving semi-hard negative, and any violator of it
     // would be row 2 only.
     const unsigned char fixed[6] = {1, 1, 1, 0, 0, 0};
-    fn_mined m = mine_line(FN_MINE_SEMI_HARD, 0, fixed, 1);
+    fn_mined m = mine_line(FN_MINE_SEMI_HARD, fixed, 1);
     assert_int_equal(m.n_pairs, 4);
     assert_int_equal(m.n, 0);
     fn_mined_free(&m);
-    m = mine_line(FN_MINE_ANY_VIOLATOR, 0, fixed, 1);
+    m = mine_line(FN_MINE_ANY_VIOLATOR, fixed, 1);
     assert_int_equal(m.n, 3);
     assert_triplet(&m, 0, 0, 3, 2);
     fn_mined_free(&m);
@@ -256,11 +256,11 @@ static void mining_agrees_with_plain_loops_on_random_rows(void **state) {
     for (int i = 0; i < N; i++)
         label[i] = i * 7 % 12;
     make_rows(rows, label, N, D, 0.9F, 5);
-    fn_mine_options options = {FN_MINE_SEMI_HARD, 0.2F, 0, NULL};
+    fn_mine_options options = {FN_MINE_SEMI_HARD, 0.2F, NULL};
     for (int random = 0; random < 2; random++) {
         fn_mined m;
         fn_rng rng = fn_rng_at(1, FN_STREAM_MINING, 0);
-        options.random_negative = random;
+        options.kind = random ? FN_MINE_SEMI_HARD_RANDOM : FN_MINE_SEMI_HARD;
         assert_int_equal(fn_mine(&m, rows, label, N, D, &options, &rng), FN_OK);
         int at = 0;
         for (int a = 0; a < N; a++)
@@ -305,7 +305,7 @@ static void a_batch_of_1800_is_mined_in_a_fraction_of_a_second(void **state) {
     make_rows(rows, label, N, D, 1.2F, 9);
     for (int kind = 0; kind < 4; kind++) {
         fn_mined m;
-        fn_mine_options options = {(fn_mining)kind, 0.2F, 0, NULL};
+        fn_mine_options options = {(fn_mining)kind, 0.2F, NULL};
         fn_rng rng = fn_rng_at(1, FN_STREAM_MINING, 0);
         struct timespec begin, end;
         clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &begin);

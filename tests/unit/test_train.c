@@ -191,6 +191,7 @@ static void one_batch_of_three_people_is_learnt_by_heart(void **state) {
     o.people_per_batch = 3;
     o.images_per_person = 10;
     o.mining = "any-violator";
+    o.reduction = "mean";
     o.epochs = 10;
     o.steps_per_epoch = 1;
     must_train(&o, &result);
@@ -564,9 +565,12 @@ static void options_come_from_lines_and_from_json(void **state) {
         {"epochs = 0\n", "epochs wants a whole number from 1"},
         {"loss = hinge\n", "triplet|soft-triplet"},
         {"fold = perhaps\n", "fold wants yes or no"},
-        {"{\"lr\": [1]}", "lr is neither"},
+        {"{\"lr\": [1]}", "lr: that is no value"},
+        {"{\"out\": 0.1, \"data\": 0.1, \"val-data\": 0.1, \"loss\": 1}", "out: that is no value"},
+        {"{\"loss\": 0.1}", "loss: that is no value"},
+        {"{\"data\": true}", "data: that is no value"},
         {"{\"lr\": 1,}", "line 1"},
-        {"{\"lr\": null}", "lr is neither"},
+        {"{\"lr\": null}", "lr: that is no value"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         write_text(path, bad[i].text);

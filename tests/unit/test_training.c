@@ -510,6 +510,39 @@ static void a_whole_network_learns_as_the_reference_does(void **state) {
     }
 }
 
+static void batches_of_many_sizes_keep_memory_for_two(void **state) {
+    (void)state;
+    enum { LARGEST = 12 };
+    fn_graph *graph = NULL;
+    fn_training *t = NULL;
+    assert_int_equal(fn_network_build(&graph, "tiny", &(fn_network_options){.seed = 1}), FN_OK);
+    assert_int_equal(fn_training_open(&t, graph, &(fn_training_options){.backend = FN_BACKEND_ONEDNN}),
+                     FN_OK);
+    const fn_shape shape = fn_input_shape(fn_training_graph(t), 0, LARGEST, 0, 0);
+    const size_t n = (size_t)fn_shape_count(&shape);
+    float *x = fn_calloc(n, sizeof *x), *first = fn_calloc(LARGEST * 512, sizeof *first),
+          *again = fn_calloc(LARGEST * 512, sizeof *again);
+    for (size_t i = 0; i < n; i++)
+        x[i] = fn_rng_normal(&rng);
+    fn_pass pass = fn_training_pass(t);
+    assert_int_equal(fn_training_forward(t, &pass, x, LARGEST, first), FN_OK);
+    const size_t one = fn_training_bytes(t);
+    assert_true(one > 0);
+    for (int size = 2; size < LARGEST; size++)
+        assert_int_equal(fn_training_forward(t, &pass, x, size, again), FN_OK);
+    assert_true(fn_training_bytes(t) <= 2 * one);
+    // What left and is made anew computes the same.
+    assert_int_equal(fn_training_forward(t, &pass, x, LARGEST, again), FN_OK);
+    const size_t row = (size_t)fn_training_dimension(t) * sizeof *first;
+    assert_memory_equal(first, again, LARGEST * row);
+    assert_int_equal(fn_training_backward(t, &pass, again, LARGEST, NULL), FN_OK);
+    assert_int_equal(fn_training_backward(t, &pass, again, 2, NULL), FN_EINVAL);
+    fn_free(x);
+    fn_free(first);
+    fn_free(again);
+    fn_training_free(t);
+}
+
 static void the_node_where_numbers_stop_being_finite_is_named(void **state) {
     (void)state;
     run r = run_graph(graph_of(&cases[10]), &onednn, usual, 3);
@@ -567,6 +600,7 @@ int main(void) {
         cmocka_unit_test_setup(a_pass_can_be_repeated_bit_by_bit, start_test),
         cmocka_unit_test_setup(gradients_add_up_over_passes, start_test),
         cmocka_unit_test_setup(a_whole_network_learns_as_the_reference_does, start_test),
+        cmocka_unit_test_setup(batches_of_many_sizes_keep_memory_for_two, start_test),
         cmocka_unit_test_setup(the_node_where_numbers_stop_being_finite_is_named, start_test),
         cmocka_unit_test_setup(every_failing_allocation_is_reported, start_test),
     };

@@ -410,6 +410,7 @@ static const char *not_finite(const void *p_, const fn_pass *pass) {
     if (name || !t || !p->input)
         return name;
     again.momentum = 0;
+    again.reduce = NULL; // ranks may stop at different nodes, so that none may wait for another
     externals_of(externals, p, &again);
     for (int i = 0, first = 0; i < p->graph->n_nodes; first = t->traces[i++].end) {
         const fn_dnnl_trace *trace = &t->traces[i];
