@@ -288,7 +288,8 @@ static void killed_at_any_moment_it_leaves_the_old_or_the_new_one(void **state) 
         last = step;
         fn_free(json);
     }
-    printf("%d kills at least: %d in the middle of a file, %d with new checkpoints before\n", KILLS, n_cut, n_moved);
+    printf("%d kills at least: %d in the middle of a file, %d with new checkpoints before\n", KILLS, n_cut,
+           n_moved);
     assert_true(n_cut > 0 && n_moved > 0);
     free(weights);
 }
