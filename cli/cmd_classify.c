@@ -4,6 +4,7 @@
 #include "lesson.h"
 #include "output.h"
 
+#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -111,9 +112,30 @@ static int finish_training(const cli_lesson *l, fn_recognizer *recognizer) {
     return CLI_DONE;
 }
 
+// A classifier's file is JSON, which is UTF-8: what cannot be a name there is said before the photographs are
+// looked at. A folder that cannot be read is left to whoever reads the photographs.
+static int check_names(const char *root) {
+    DIR *folder = opendir(root);
+    int code = CLI_DONE;
+    for (struct dirent *entry; folder && (entry = readdir(folder));) {
+        json_t *name = json_string(entry->d_name);
+        if (!name) {
+            cli_error("%s/%s: the name is not UTF-8, so it cannot stand in a classifier: rename it", root,
+                      entry->d_name);
+            code = CLI_INPUTS;
+        }
+        json_decref(name);
+    }
+    if (folder)
+        closedir(folder);
+    return code;
+}
+
 static int train(fn_recognizer *recognizer, char *root, cli_face face) {
     cli_lesson l = {.face = face, .report = report};
-    int code = cli_lesson_read(&l, recognizer, root);
+    int code = check_names(root);
+    if (code == CLI_DONE)
+        code = cli_lesson_read(&l, recognizer, root);
     if (code <= CLI_INPUTS && l.n > 0) {
         int end = finish_training(&l, recognizer);
         code = end > code ? end : code;
@@ -221,7 +243,7 @@ static int ask(void *user, const char *path, const fn_analysis *analysis) {
     int code = CLI_INPUT_FAILED, rc = found ? FN_OK : FN_ENOMEM;
     for (size_t i = first; i < end && rc == FN_OK; i++)
         rc = fn_classifier_predict(j->classifier, analysis->embeddings + i * (size_t)analysis->dimension,
-                                   j->fingerprint, min_probability, &found[i]);
+                                   analysis->dimension, j->fingerprint, min_probability, &found[i]);
     if (rc < 0)
         cli_error("%s: %s", path, found ? fn_last_error() : "out of memory");
     else
@@ -231,7 +253,8 @@ static int ask(void *user, const char *path, const fn_analysis *analysis) {
 }
 
 static int predict(fn_recognizer *recognizer, const char *file, char **operands, int n, cli_face face) {
-    const char *fingerprint = fn_embedder_fingerprint(fn_recognizer_embedder(recognizer));
+    const fn_embedder *embedder = fn_recognizer_embedder(recognizer);
+    const char *fingerprint = fn_embedder_fingerprint(embedder);
     fn_classifier *classifier;
     if (fn_classifier_load(&classifier, file) < 0) {
         cli_error("%s", fn_last_error());
@@ -241,6 +264,9 @@ static int predict(fn_recognizer *recognizer, const char *file, char **operands,
     if (strcmp(fn_classifier_fingerprint(classifier), fingerprint) != 0) {
         cli_error("%s: trained on embeddings of another model: name that one with --model, or train again",
                   file);
+    } else if (fn_classifier_dimension(classifier) != fn_embedder_dimension(embedder)) {
+        cli_error("%s: for embeddings of %d numbers, those of the model have %d", file,
+                  fn_classifier_dimension(classifier), fn_embedder_dimension(embedder));
     } else {
         job j = {classifier, fingerprint, face};
         fn_analyze_options analyze = cli_analyze_options();
@@ -268,6 +294,8 @@ int cmd_classify(int argc, char **argv) {
         return cli_usage_error(&command, "train needs --out FILE");
     if (is_train && n != 2)
         return cli_usage_error(&command, "train wants one folder of people");
+    if (!is_train && n < 3 && !cli.files_from)
+        return cli_usage_error(&command, "predict wants photographs: predict FILE PHOTO...");
     if (is_train && cli.files_from)
         return cli_usage_error(&command, "train takes a folder of people, not --files-from");
     if (cli.draw && cli_make_folder(cli.draw) != CLI_DONE)

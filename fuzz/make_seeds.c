@@ -8,6 +8,7 @@
 #include "base/path.h"
 #include "model/onnx.h"
 #include "model/tflite.h"
+#include "train/classifier.h"
 #include "unit/encoders.h"
 #include "unit/tflite_maker.h"
 
@@ -206,6 +207,25 @@ static void config(const char *folder) {
     write_seed(folder, "config", "json", json, sizeof json - 1);
 }
 
+static void classifier(const char *folder) {
+    static const float rows[] = {1, 0, 0.9F, 0.1F, 0, 1, 0.1F, 0.9F, -1, 0, -0.9F, 0.1F};
+    static const char *const names[] = {"Ada", "Ada", "Grace", "Grace", "unknown", "unknown"};
+    static const char *const kinds[] = {"svm", "knn"};
+    for (int kind = 0; kind < 2; kind++) {
+        fn_classifier_options options = FN_CLASSIFIER_OPTIONS_INIT;
+        fn_classifier *c;
+        fn_buf text;
+        options.kind = kind ? FN_CLASSIFIER_KNN : FN_CLASSIFIER_SVM;
+        fn_buf_init(&text, 1 << 20);
+        must(fn_classifier_train(&c, rows, names, 6, 2, "f00d", &options, NULL) == FN_OK &&
+                 fn_classifier_format(&text, c) == FN_OK,
+             kinds[kind]);
+        write_seed(folder, "classifier", kinds[kind], text.data, text.len);
+        fn_buf_free(&text);
+        fn_classifier_free(c);
+    }
+}
+
 int main(int argc, char **argv) {
     if (argc != 2) {
         fprintf(stderr, "usage: make_seeds FOLDER\n");
@@ -217,5 +237,6 @@ int main(int argc, char **argv) {
     tflite(argv[1]);
     pairs(argv[1]);
     config(argv[1]);
+    classifier(argv[1]);
     return 0;
 }

@@ -207,13 +207,16 @@ static void choose(fn_prediction *out, const double *share, int n) {
     }
 }
 
-int fn_classifier_predict(const fn_classifier *c, const float *embedding, const char *fingerprint,
-                          double min_probability, fn_prediction *out) {
+int fn_classifier_predict(const fn_classifier *c, const float *embedding, int dimension,
+                          const char *fingerprint, double min_probability, fn_prediction *out) {
     *out = (fn_prediction){.person = -1, .runner_up = -1};
     if (strcmp(c->fingerprint, fingerprint ? fingerprint : "") != 0)
         return fn_fail(FN_ECONFLICT,
                        "the classifier was trained on embeddings of another model: use that model, "
                        "or train again");
+    if (c->dimension != dimension)
+        return fn_fail(FN_ECONFLICT, "the classifier takes embeddings of %d numbers, not %d", c->dimension,
+                       dimension);
     for (int i = 0; i < c->dimension; i++)
         if (!isfinite(embedding[i]))
             return fn_fail(FN_EINVAL, "the embedding holds a number that is not finite");

@@ -4,6 +4,7 @@
 #ifndef FN_TRAIN_CLASSIFIER_H
 #define FN_TRAIN_CLASSIFIER_H
 
+#include "base/buf.h"
 #include "train/svm.h"
 
 #include <facenet/classify.h>
@@ -21,5 +22,9 @@ struct fn_classifier {
     int *labels; // (n_rows)
     int n_rows;
 };
+
+/// The text of a file, and back; `name` goes into the messages. Errors as fn_classifier_save and _load.
+int fn_classifier_format(fn_buf *out, const fn_classifier *classifier);
+int fn_classifier_parse(fn_classifier **out, const void *text, size_t n, const char *name);
 
 #endif

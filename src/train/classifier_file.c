@@ -73,12 +73,10 @@ static int check_names(const fn_classifier *c) {
     return FN_OK;
 }
 
-int fn_classifier_save(const fn_classifier *c, const char *path) {
+int fn_classifier_format(fn_buf *out, const fn_classifier *c) {
     int rc = check_names(c), failed = 0;
     if (rc < 0)
         return rc;
-    fn_buf buf;
-    fn_buf_init(&buf, MAX_FILE);
     json_t *root = json_object(), *names = json_array();
     for (int i = 0; i < c->n_people; i++)
         if (json_array_append_new(names, json_string(c->names[i])))
@@ -92,14 +90,19 @@ int fn_classifier_save(const fn_classifier *c, const char *path) {
         set_svm(root, &c->svm, &failed);
     else
         set_knn(root, c, &failed);
-    if (!failed && json_dump_callback(root, append, &buf, JSON_INDENT(1)))
+    if (!failed && json_dump_callback(root, append, out, JSON_INDENT(1)))
         failed = 1;
-    fn_buf_append(&buf, "\n", 1);
-    if (buf.failed)
-        rc = buf.failed;
-    else
-        rc = failed ? fn_fail_memory() : fn_write_file(path, buf.data, buf.len, 0600);
+    fn_buf_append(out, "\n", 1);
     json_decref(root);
+    return out->failed ? out->failed : failed ? fn_fail_memory() : FN_OK;
+}
+
+int fn_classifier_save(const fn_classifier *c, const char *path) {
+    fn_buf buf;
+    fn_buf_init(&buf, MAX_FILE);
+    int rc = fn_classifier_format(&buf, c);
+    if (rc == FN_OK)
+        rc = fn_write_file(path, buf.data, buf.len, 0600);
     fn_buf_free(&buf);
     return rc;
 }
@@ -257,16 +260,11 @@ static int parse(const json_t *root, fn_classifier *c) {
     return rc;
 }
 
-int fn_classifier_load(fn_classifier **out, const char *path) {
-    unsigned char *text;
-    size_t n;
-    *out = NULL;
-    int rc = fn_read_file(&text, &n, path, MAX_FILE);
-    if (rc < 0)
-        return rc;
+int fn_classifier_parse(fn_classifier **out, const void *text, size_t n, const char *name) {
     json_error_t error;
-    json_t *root = json_loadb((char *)text, n, JSON_REJECT_DUPLICATES, &error);
-    fn_free(text);
+    int rc;
+    *out = NULL;
+    json_t *root = json_loadb(text, n, JSON_REJECT_DUPLICATES, &error);
     fn_classifier *c = fn_calloc(1, sizeof *c);
     if (!c)
         rc = fn_fail_memory();
@@ -275,11 +273,23 @@ int fn_classifier_load(fn_classifier **out, const char *path) {
     else
         rc = parse(root, c);
     if (rc == FN_EFORMAT)
-        fn_fail_prefix(rc, "%s", path);
+        fn_fail_prefix(rc, "%s", name);
     json_decref(root);
     if (rc < 0)
         fn_classifier_free(c);
     else
         *out = c;
+    return rc;
+}
+
+int fn_classifier_load(fn_classifier **out, const char *path) {
+    unsigned char *text;
+    size_t n;
+    *out = NULL;
+    int rc = fn_read_file(&text, &n, path, MAX_FILE);
+    if (rc < 0)
+        return rc;
+    rc = fn_classifier_parse(out, text, n, path);
+    fn_free(text);
     return rc;
 }

@@ -75,3 +75,29 @@ expect 3 classify predict cut.json "$photos/sample1.jpg"
 err_has "cut.json: not a classifier"
 expect 3 classify predict svm.json --model dlib "$photos/sample1.jpg"
 err_has "trained on embeddings of another model"
+# Nothing to look at is a mistake, unless a list says what.
+expect 2 classify predict svm.json
+err_has "predict wants photographs"
+echo "$photos/sample1.jpg" >list
+expect 0 classify predict svm.json --files-from list
+lines out 3
+# A file for vectors of another length than the model's, which pretends to be of that model.
+sed 's/"dimension": 128/"dimension": 64/' knn.json >short.json
+expect 3 classify predict short.json "$photos/sample1.jpg"
+python3 - <<'END'
+import base64, json
+c = json.load(open("knn.json"))
+c["dimension"] = 65536
+c["labels"] = [0]
+c["rows"] = base64.b64encode(bytes(4 * 65536)).decode()
+json.dump(c, open("wide.json", "w"))
+END
+expect 3 classify predict wide.json "$photos/sample1.jpg"
+err_has "wide.json: for embeddings of 65536 numbers, those of the model have 128"
+# A folder whose name no file could hold is said before any work.
+cp -r people latin
+mv "latin/Person 1" "latin/$(printf 'Ren\351')"
+expect 1 classify train latin --out latin.json
+lines out 0
+err_has "latin/Ren\xE9: the name is not UTF-8"
+[ ! -e latin.json ] || fail "a file in spite of the error"

@@ -68,7 +68,7 @@ static fn_classifier *trained(const people *p, const fn_classifier_options *opti
 
 static fn_prediction asked(const fn_classifier *c, const float *row) {
     fn_prediction found;
-    if (fn_classifier_predict(c, row, print_of, 0.5, &found) != FN_OK)
+    if (fn_classifier_predict(c, row, D, print_of, 0.5, &found) != FN_OK)
         fail_msg("%s", fn_last_error());
     return found;
 }
@@ -159,7 +159,7 @@ static void below_the_probability_the_answer_is_unknown(void **state) {
             assert_int_equal(found.is_known, found.probability >= 0.5);
             n_unknown += !found.is_known;
             fn_prediction strict;
-            assert_int_equal(fn_classifier_predict(c, row, print_of, 1.01, &strict), FN_OK);
+            assert_int_equal(fn_classifier_predict(c, row, D, print_of, 1.01, &strict), FN_OK);
             assert_false(strict.is_known);
         }
         printf("kind %d: %d of 50 strangers unknown\n", (int)kinds[k]->kind, n_unknown);
@@ -274,9 +274,11 @@ static void what_cannot_be_learnt_is_said(void **state) {
     people known = made(3, 4, 0, 0.3F);
     fn_prediction found;
     c = trained(&known, &svm);
-    assert_int_equal(fn_classifier_predict(c, known.rows[0], "beef", 0.5, &found), FN_ECONFLICT);
+    assert_int_equal(fn_classifier_predict(c, known.rows[0], D, "beef", 0.5, &found), FN_ECONFLICT);
+    assert_int_equal(fn_classifier_predict(c, known.rows[0], D - 1, print_of, 0.5, &found), FN_ECONFLICT);
+    assert_string_equal(fn_last_error(), "the classifier takes embeddings of 16 numbers, not 15");
     known.rows[0][0] = INFINITY;
-    assert_int_equal(fn_classifier_predict(c, known.rows[0], print_of, 0.5, &found), FN_EINVAL);
+    assert_int_equal(fn_classifier_predict(c, known.rows[0], D, print_of, 0.5, &found), FN_EINVAL);
     fn_classifier_free(c);
 }
 
@@ -351,7 +353,7 @@ static void damaged_files_are_refused(void **state) {
             assert_true(rc == FN_OK || (rc == FN_EFORMAT && strstr(fn_last_error(), path)));
             fn_prediction found;
             if (c)
-                fn_classifier_predict(c, known.rows[0], print_of, 0.5, &found);
+                fn_classifier_predict(c, known.rows[0], D, print_of, 0.5, &found);
             fn_classifier_free(c);
         }
         for (size_t i = 0; i + 2 < n; i += 7) { // all but the final newline
@@ -385,7 +387,7 @@ static void out_of_memory_is_said_and_leaves_nothing(void **state) {
             if (rc == FN_OK)
                 rc = fn_classifier_load(&again, path);
             if (rc == FN_OK)
-                rc = fn_classifier_predict(again, known.rows[0], print_of, 0.5, &found);
+                rc = fn_classifier_predict(again, known.rows[0], D, print_of, 0.5, &found);
             done = fn_alloc_count() < nth;
             fn_alloc_fail_nth(0);
             assert_int_equal(rc, done ? FN_OK : FN_ENOMEM);
@@ -467,7 +469,7 @@ static void openface_embeddings_are_told_apart(void **state) {
             fn_prediction found;
             if (g->faces[i] >= MIN_FACES && !is_probe[i])
                 continue;
-            assert_int_equal(fn_classifier_predict(c, g->rows[i], NULL, 0.5, &found), FN_OK);
+            assert_int_equal(fn_classifier_predict(c, g->rows[i], WIDE, NULL, 0.5, &found), FN_OK);
             if (!is_probe[i]) {
                 n_strangers++;
                 n_named += found.is_known;
