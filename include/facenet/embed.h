@@ -37,12 +37,18 @@ FN_API void fn_embedder_free(fn_embedder *embedder);
 FN_API const char *fn_embedder_name(const fn_embedder *embedder);
 FN_API int fn_embedder_dimension(const fn_embedder *embedder);
 FN_API const fn_template *fn_embedder_template(const fn_embedder *embedder);
-/// 64 hex digits: two embeddings may be compared only when these are equal.
+/// 64 hex digits: two embeddings may be compared only when these are equal, or when one model says that it
+/// embeds beside the other (below).
 FN_API const char *fn_embedder_fingerprint(const fn_embedder *embedder);
 /// The text whose SHA-256 is the fingerprint.
 FN_API const char *fn_embedder_canonical(const fn_embedder *embedder);
 /// What distances mean for this model; NULL when the model has no calibration.
 FN_API const fn_calibration *fn_embedder_calibration(const fn_embedder *embedder);
+/// Whose embeddings may be compared with this model's: *n of them, 1 to FN_INDEX_MAX_MAKERS. The first is the
+/// model itself; the others are older models beside which it was trained to embed, so that galleries made by
+/// them need not be made anew (train.h: harmonic). Theirs are of its dimension. All lives as long as the
+/// embedder.
+FN_API const fn_comparable *fn_embedder_comparable(const fn_embedder *embedder, size_t *n);
 
 /// Embeds crops cut by fn_align. crops: (n, height, width, 3) RGB bytes; dst: (n, dimension) float,
 /// rows of unit length. Errors: FN_ENOMEM.

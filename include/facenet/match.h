@@ -61,7 +61,17 @@ FN_API double fn_calibration_fnmr(const fn_calibration *calibration, float dista
 /// can show; FN_EINVAL outside 0..1.
 FN_API int fn_calibration_threshold(float *distance, const fn_calibration *calibration, double fmr);
 
-/// A set of vectors of one fingerprint, each belonging to a person, searched exactly.
+/// Whose vectors a model's may be compared with: its own, or those of an older model beside which its network
+/// was trained to embed (train.h: harmonic; embed.h: fn_embedder_comparable).
+typedef struct fn_comparable {
+    const char *fingerprint;           // of the vectors that are kept
+    const char *name;                  // of the model that made them, for people
+    const fn_calibration *calibration; // what distances between the model's vectors and these mean; NULL: not
+                                       // measured
+} fn_comparable;
+
+/// A set of vectors, each belonging to a person, searched exactly. They are of one fingerprint, or of those
+/// that can be compared with it.
 typedef struct fn_index fn_index;
 
 #define FN_ID_SIZE 16
@@ -70,23 +80,34 @@ typedef struct fn_id {
 } fn_id;
 
 FN_API int fn_index_open(fn_index **out, int dimension, const char *fingerprint);
+/// For vectors of n fingerprints, each other than the rest: those that are searched for are of makers[0].
+/// Texts are copied, calibrations must outlive the index. Errors: FN_ENOMEM, FN_EINVAL (n is 1 to
+/// FN_INDEX_MAX_MAKERS).
+FN_API int fn_index_open_comparable(fn_index **out, int dimension, const fn_comparable *makers, size_t n);
+#define FN_INDEX_MAX_MAKERS 16
 FN_API void fn_index_free(fn_index *index);
 /// Adds a vector of `dimension` floats that belongs to `person`; `face` comes back from searches.
 /// Not safe beside other calls on the same index. Errors: FN_ENOMEM, FN_EINVAL (NaN, not unit
 /// length).
 FN_API int fn_index_add(fn_index *index, const float *vector, fn_id person, fn_id face);
+/// The same for a vector of any of the index's makers. FN_EMODEL: its fingerprint is none of theirs.
+FN_API int fn_index_add_made(fn_index *index, const float *vector, const char *fingerprint, fn_id person,
+                             fn_id face);
 FN_API size_t fn_index_len(const fn_index *index);      // vectors
 FN_API size_t fn_index_n_people(const fn_index *index); // distinct people
+/// How many of the vectors are of this fingerprint.
+FN_API size_t fn_index_n_made(const fn_index *index, const char *fingerprint);
 
 /// A person and the nearest of that person's vectors.
 typedef struct fn_candidate {
     fn_id person;
     fn_id face;
     float distance;
+    const char *fingerprint; // of that vector; lives as long as the index
 } fn_candidate;
 
 /// The k nearest people, nearest first (ties by person id), in dst; *n_out of them (<= k).
-/// fingerprint must equal the index's: FN_EMODEL otherwise.
+/// fingerprint must equal the index's, that of makers[0]: FN_EMODEL otherwise.
 FN_API int fn_index_search(fn_candidate *dst, size_t *n_out, const fn_index *index, const float *vector,
                            const char *fingerprint, size_t k);
 
@@ -101,11 +122,13 @@ typedef struct fn_match {
     size_t n_candidates;    // 0, 1 or 2 below
     fn_candidate best;      // nearest person
     fn_candidate runner_up; // nearest other person
-    float threshold;        // distance at the FMR asked for
+    float threshold;        // distance at the FMR asked for, between the vector and one like the best
     double fmr;             // of the best distance; NaN without candidates
 } fn_match;
 
-/// Decides: who is this vector, at false-match rate `fmr` per comparison (0: 1e-4)?
+/// Decides: who is this vector, at false-match rate `fmr` per comparison (0: 1e-4)? calibration: of distances
+/// to vectors of the same fingerprint; for those of other makers the index has one. Where vectors of several
+/// are held, nearest means least likely to be somebody else: a distance has its own meaning for each maker.
 /// Errors: FN_EMODEL (other fingerprint, or no calibration), FN_ELIMIT (fmr not measurable).
 FN_API int fn_decide(fn_match *out, const fn_index *index, const float *vector, const char *fingerprint,
                      const fn_calibration *calibration, double fmr);

@@ -107,6 +107,11 @@ FN_API int fn_gallery_count(fn_gallery *gallery, uint64_t *n_people, uint64_t *n
 /// All vectors of one fingerprint as a searchable index, as of now. FN_EMODEL when the gallery
 /// holds faces but none of this fingerprint: embeddings of two models are never compared.
 FN_API int fn_gallery_index(fn_gallery *gallery, const char *fingerprint, int dimension, fn_index **out);
+/// The same with all vectors of several models, as fn_embedder_comparable lists them: what is searched for is
+/// of makers[0]. FN_EMODEL also when it holds vectors of another maker against which there is no calibration,
+/// because nothing could be decided. The calibrations must outlive the index.
+FN_API int fn_gallery_index_comparable(fn_gallery *gallery, const fn_comparable *makers, size_t n,
+                                       int dimension, fn_index **out);
 
 #ifdef __cplusplus
 }

@@ -2,7 +2,7 @@
 //
 // From crops to vectors of unit length. Crops are cut, scaled and run in chunks, so that memory does
 // not grow with the number of faces. Lengths are summed in double.
-#include <facenet/embed.h>
+#include "embed/embedder.h"
 
 #include "align/template.h"
 #include "base/alloc.h"
@@ -20,10 +20,12 @@ struct fn_embedder {
     fn_model *model;
     const char *name; // for error lines
     fn_template *tmpl;
-    fn_calibration *calibration; // NULL: none
-    const char *canonical;       // the model's, or `mirrored`
+    const char *canonical; // the model's, or `mirrored`
     char *mirrored;
-    char fingerprint[65];
+    char fingerprints[2][65]; // of faces as they are; with their mirror images
+    fn_compatibles compatibles;
+    fn_calibration *calibrations[FN_INDEX_MAX_MAKERS]; // NULL: none; the first is of the model with itself
+    fn_comparable comparable[FN_INDEX_MAX_MAKERS];     // the model, then the compatible ones
     int dimension;
     int mirror;
 };
@@ -60,26 +62,42 @@ static int read_template(fn_embedder *e) {
 
 // What makes embeddings comparable: the model's own text, and the mirroring where there is one.
 static int read_canonical(fn_embedder *e, const fn_model_info *info) {
-    e->canonical = info->canonical;
-    if (e->mirror) {
-        const size_t n = strlen(info->canonical);
-        const char *end_of_line = n && info->canonical[n - 1] != '\n' ? "\n" : "";
-        e->mirrored = fn_asprintf("%s%smirror: 1\n", info->canonical, end_of_line);
-        if (!e->mirrored)
-            return fn_fail_memory();
-        e->canonical = e->mirrored;
-        fn_sha256_hex(e->fingerprint, e->canonical, strlen(e->canonical));
-    } else {
-        memcpy(e->fingerprint, info->fingerprint, sizeof e->fingerprint);
-    }
+    const size_t n = strlen(info->canonical);
+    const char *end_of_line = n && info->canonical[n - 1] != '\n' ? "\n" : "";
+    e->mirrored = fn_asprintf("%s%smirror: 1\n", info->canonical, end_of_line);
+    if (!e->mirrored)
+        return fn_fail_memory();
+    e->canonical = e->mirror ? e->mirrored : info->canonical;
+    memcpy(e->fingerprints[0], info->fingerprint, sizeof e->fingerprints[0]);
+    fn_sha256_hex(e->fingerprints[1], e->mirrored, strlen(e->mirrored));
     return FN_OK;
 }
 
-static int read_calibration(fn_embedder *e) {
-    const char *key = e->mirror ? "facenet.calibration.mirror" : "facenet.calibration";
+static int read_calibration(fn_embedder *e, int at, const char *key) {
     const char *json = fn_model_metadata(e->model, key);
-    const int rc = json ? fn_calibration_parse(&e->calibration, json) : FN_OK;
+    const int rc = json ? fn_calibration_parse(&e->calibrations[at], json) : FN_OK;
     return rc < 0 ? fn_fail_prefix(rc, "%s: %s", e->name, key) : FN_OK;
+}
+
+// Who may be compared with this embedder: itself, and those it embeds beside.
+static int read_comparable(fn_embedder *e) {
+    int rc = fn_compatibles_parse(&e->compatibles, fn_model_metadata(e->model, "facenet.compatible_with"));
+    if (rc < 0)
+        return fn_fail_prefix(rc, "%s", e->name);
+    rc = read_calibration(e, 0, e->mirror ? "facenet.calibration.mirror" : "facenet.calibration");
+    e->comparable[0] = (fn_comparable){e->fingerprints[e->mirror], e->name, e->calibrations[0]};
+    for (int i = 0; i < e->compatibles.n && rc == FN_OK; i++) {
+        const fn_compatible *c = &e->compatibles.data[i];
+        const char *fingerprint = e->mirror ? c->mirror : c->plain;
+        char key[FN_AGAINST_KEY_SIZE];
+        if (strcmp(fingerprint, e->fingerprints[e->mirror]) == 0)
+            return fn_fail(FN_EFORMAT, "%s: facenet.compatible_with: entry %d is the model itself", e->name,
+                           i);
+        fn_compatible_key(key, fingerprint);
+        rc = read_calibration(e, i + 1, key);
+        e->comparable[i + 1] = (fn_comparable){fingerprint, c->name, e->calibrations[i + 1]};
+    }
+    return rc;
 }
 
 int fn_embedder_open(fn_embedder **out, const fn_embedder_options *options) {
@@ -108,7 +126,7 @@ int fn_embedder_open(fn_embedder **out, const fn_embedder_options *options) {
     if (rc == FN_OK)
         rc = read_canonical(e, &info);
     if (rc == FN_OK)
-        rc = read_calibration(e);
+        rc = read_comparable(e);
     if (rc < 0) {
         fn_embedder_free(e);
         return rc;
@@ -120,7 +138,9 @@ int fn_embedder_open(fn_embedder **out, const fn_embedder_options *options) {
 void fn_embedder_free(fn_embedder *embedder) {
     if (!embedder)
         return;
-    fn_calibration_free(embedder->calibration);
+    for (int i = 0; i < FN_INDEX_MAX_MAKERS; i++)
+        fn_calibration_free(embedder->calibrations[i]);
+    fn_compatibles_free(&embedder->compatibles);
     fn_template_free(embedder->tmpl);
     fn_free(embedder->mirrored);
     fn_model_free(embedder->model);
@@ -140,7 +160,20 @@ const fn_template *fn_embedder_template(const fn_embedder *embedder) {
 }
 
 const char *fn_embedder_fingerprint(const fn_embedder *embedder) {
-    return embedder->fingerprint;
+    return embedder->fingerprints[embedder->mirror];
+}
+
+const char *fn_embedder_fingerprint_of(const fn_embedder *embedder, int mirror) {
+    return embedder->fingerprints[mirror != 0];
+}
+
+const fn_compatibles *fn_embedder_compatibles(const fn_embedder *embedder) {
+    return &embedder->compatibles;
+}
+
+const fn_comparable *fn_embedder_comparable(const fn_embedder *embedder, size_t *n) {
+    *n = 1 + (size_t)embedder->compatibles.n;
+    return embedder->comparable;
 }
 
 const char *fn_embedder_canonical(const fn_embedder *embedder) {
@@ -148,7 +181,7 @@ const char *fn_embedder_canonical(const fn_embedder *embedder) {
 }
 
 const fn_calibration *fn_embedder_calibration(const fn_embedder *embedder) {
-    return embedder->calibration;
+    return embedder->calibrations[0];
 }
 
 // Divides by the length. A vector of length zero, or of numbers that are not finite, has none.

@@ -13,25 +13,51 @@
 
 enum { FIRST_ROWS = 64, FIRST_PEOPLE = 16 };
 
-int fn_index_open(fn_index **out, int dimension, const char *fingerprint) {
+static int check_makers(const fn_comparable *makers, size_t n) {
+    if (n < 1 || n > FN_INDEX_MAX_MAKERS)
+        return fn_fail(FN_EINVAL, "an index holds vectors of 1 to %d models, not %zu", FN_INDEX_MAX_MAKERS,
+                       n);
+    for (size_t i = 0; i < n; i++) {
+        if (!makers[i].fingerprint || !makers[i].fingerprint[0])
+            return fn_fail(FN_EINVAL, "an index needs the fingerprint of its vectors");
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(makers[i].fingerprint, makers[k].fingerprint) == 0)
+                return fn_fail(FN_EINVAL, "the fingerprint %.12s is given twice", makers[i].fingerprint);
+    }
+    return FN_OK;
+}
+
+int fn_index_open_comparable(fn_index **out, int dimension, const fn_comparable *makers, size_t n) {
     *out = NULL;
     if (dimension < 1 || dimension > FN_DIMENSION_MAX)
         return fn_fail(FN_EINVAL, "a vector has 1 to %d dimensions, not %d", FN_DIMENSION_MAX, dimension);
-    if (!fingerprint || !fingerprint[0])
-        return fn_fail(FN_EINVAL, "an index needs the fingerprint of its vectors");
+    int rc = check_makers(makers, n);
+    if (rc < 0)
+        return rc;
     fn_index *index = fn_calloc(1, sizeof *index);
     if (!index)
         return fn_fail_memory();
     index->dimension = dimension;
     index->stride = ((size_t)dimension + FN_SQDIST_LANES - 1) / FN_SQDIST_LANES * FN_SQDIST_LANES;
     index->sqdist = fn_sqdist_choose(fn_cpu_flags());
-    index->fingerprint = fn_strdup(fingerprint);
-    if (!index->fingerprint) {
+    index->n_makers = (int)n;
+    for (size_t i = 0; i < n && rc == FN_OK; i++) {
+        index->makers[i] = (fn_comparable){.fingerprint = fn_strdup(makers[i].fingerprint),
+                                           .name = fn_strdup(makers[i].name ? makers[i].name : ""),
+                                           .calibration = makers[i].calibration};
+        if (!index->makers[i].fingerprint || !index->makers[i].name)
+            rc = fn_fail_memory();
+    }
+    if (rc < 0) {
         fn_index_free(index);
-        return fn_fail_memory();
+        return rc;
     }
     *out = index;
     return FN_OK;
+}
+
+int fn_index_open(fn_index **out, int dimension, const char *fingerprint) {
+    return fn_index_open_comparable(out, dimension, &(fn_comparable){.fingerprint = fingerprint}, 1);
 }
 
 void fn_index_free(fn_index *index) {
@@ -42,7 +68,11 @@ void fn_index_free(fn_index *index) {
     fn_free(index->person_of);
     fn_free(index->faces);
     fn_free(index->rows);
-    fn_free(index->fingerprint);
+    fn_free(index->maker_of);
+    for (int i = 0; i < index->n_makers; i++) {
+        fn_free((char *)index->makers[i].fingerprint);
+        fn_free((char *)index->makers[i].name);
+    }
     fn_free(index);
 }
 
@@ -52,6 +82,19 @@ size_t fn_index_len(const fn_index *index) {
 
 size_t fn_index_n_people(const fn_index *index) {
     return index->n_people;
+}
+
+// -1: none of them.
+static int maker_of(const fn_index *index, const char *fingerprint) {
+    for (int i = 0; fingerprint && i < index->n_makers; i++)
+        if (strcmp(index->makers[i].fingerprint, fingerprint) == 0)
+            return i;
+    return -1;
+}
+
+size_t fn_index_n_made(const fn_index *index, const char *fingerprint) {
+    const int maker = maker_of(index, fingerprint);
+    return maker < 0 ? 0 : index->n_made[maker];
 }
 
 static int reserve_row(fn_index *index) {
@@ -68,6 +111,10 @@ static int reserve_row(fn_index *index) {
     if (!person_of)
         return fn_fail_memory();
     index->person_of = person_of;
+    unsigned char *makers = fn_realloc(index->maker_of, capacity, sizeof *makers);
+    if (!makers)
+        return fn_fail_memory();
+    index->maker_of = makers;
     float *rows = fn_alloc_aligned(size);
     if (!rows)
         return fn_fail_memory();
@@ -113,7 +160,12 @@ static int reserve_person(fn_index *index) {
     return FN_OK;
 }
 
-int fn_index_add(fn_index *index, const float *vector, fn_id person, fn_id face) {
+int fn_index_add_made(fn_index *index, const float *vector, const char *fingerprint, fn_id person,
+                      fn_id face) {
+    const int maker = maker_of(index, fingerprint);
+    if (maker < 0)
+        return fn_fail(FN_EMODEL, "vectors of fingerprint %.12s cannot be compared with those of %.12s",
+                       fingerprint ? fingerprint : "(none)", index->makers[0].fingerprint);
     if (!vector || !fn_vector_is_unit(vector, index->dimension))
         return fn_fail(FN_EINVAL, "a vector of an index is finite and of length 1");
     int rc = reserve_row(index);
@@ -130,6 +182,12 @@ int fn_index_add(fn_index *index, const float *vector, fn_id person, fn_id face)
     memcpy(row, vector, (size_t)index->dimension * sizeof *row);
     memset(row + index->dimension, 0, (index->stride - (size_t)index->dimension) * sizeof *row);
     index->person_of[index->n] = index->slots[slot] - 1;
+    index->maker_of[index->n] = (unsigned char)maker;
+    index->n_made[maker]++;
     index->faces[index->n++] = face;
     return FN_OK;
+}
+
+int fn_index_add(fn_index *index, const float *vector, fn_id person, fn_id face) {
+    return fn_index_add_made(index, vector, index->makers[0].fingerprint, person, face);
 }

@@ -12,12 +12,15 @@
 struct fn_index {
     int dimension;
     size_t stride;
-    char *fingerprint;
+    fn_comparable makers[FN_INDEX_MAX_MAKERS]; // texts of its own; the first is that of what is searched for
+    size_t n_made[FN_INDEX_MAX_MAKERS];        // vectors of each
+    int n_makers;
     fn_sqdist_fn *sqdist;
 
-    float *rows;         // (capacity, stride)
-    fn_id *faces;        // (capacity)
-    uint32_t *person_of; // (capacity), numbers into people
+    float *rows;             // (capacity, stride)
+    fn_id *faces;            // (capacity)
+    uint32_t *person_of;     // (capacity), numbers into people
+    unsigned char *maker_of; // (capacity), numbers into makers
     size_t n, capacity;
 
     fn_id *people;   // (people_capacity)
@@ -25,5 +28,10 @@ struct fn_index {
     size_t n_people, people_capacity;
     size_t n_slots; // a power of two, at least twice people_capacity
 };
+
+/// fn_index_search among the vectors of one maker; FN_INDEX_ALL: among all. The vector is of makers[0].
+#define FN_INDEX_ALL (-1)
+int fn_index_search_made(fn_candidate *dst, size_t *n_out, const fn_index *index, const float *vector,
+                         int maker, size_t k);
 
 #endif

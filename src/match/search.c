@@ -61,16 +61,9 @@ static double reach(double sq, size_t stride) {
     return sq * (1 + error) / (1 - error) * (1 + 0x1p-21) + 1e-30;
 }
 
-int fn_index_search(fn_candidate *dst, size_t *n_out, const fn_index *index, const float *vector,
-                    const char *fingerprint, size_t k) {
+int fn_index_search_made(fn_candidate *dst, size_t *n_out, const fn_index *index, const float *vector,
+                         int maker, size_t k) {
     *n_out = 0;
-    if (!fingerprint || strcmp(fingerprint, index->fingerprint) != 0)
-        return fn_fail(FN_EMODEL,
-                       "the vector has fingerprint %.12s, the index %.12s: embeddings of two models are "
-                       "never compared",
-                       fingerprint ? fingerprint : "(none)", index->fingerprint);
-    if (!vector || !fn_vector_is_unit(vector, index->dimension))
-        return fn_fail(FN_EINVAL, "a vector to search is finite and of length 1");
     if (k > index->n_people)
         k = index->n_people;
     if (k == 0)
@@ -92,9 +85,18 @@ int fn_index_search(fn_candidate *dst, size_t *n_out, const fn_index *index, con
 
     for (size_t p = 0; p < n_people; p++)
         nearest[p] = INFINITY;
-    for (size_t r = 0; r < n; r++)
+    for (size_t r = 0; r < n; r++) {
+        if (maker != FN_INDEX_ALL && index->maker_of[r] != maker)
+            sq[r] = INFINITY; // like nobody
         if (sq[r] < nearest[index->person_of[r]])
             nearest[index->person_of[r]] = sq[r];
+    }
+    size_t n_there = 0; // people with a vector of this maker
+    for (size_t p = 0; p < n_people; p++)
+        n_there += isfinite(nearest[p]) != 0;
+    k = k < n_there ? k : n_there;
+    if (k == 0)
+        goto out;
     // Rounded up, because the kernel's numbers are floats too.
     float limit = nextafterf((float)reach(kth_smallest(nearest, n_people, heap, k), stride), INFINITY);
 
@@ -113,7 +115,8 @@ int fn_index_search(fn_candidate *dst, size_t *n_out, const fn_index *index, con
         if (sq[r] > reach(nearest[person], stride))
             continue;
         float distance = fn_distance(query, index->rows + r * stride, index->dimension);
-        found[n_found++] = (scored){{index->people[person], index->faces[r], distance}, person};
+        const char *fingerprint = index->makers[index->maker_of[r]].fingerprint;
+        found[n_found++] = (scored){{index->people[person], index->faces[r], distance, fingerprint}, person};
     }
     qsort(found, n_found, sizeof *found, compare);
     for (size_t i = 0; i < n_found && *n_out < k; i++) {
@@ -128,4 +131,18 @@ out:
     fn_free(seen);
     fn_free(query);
     return rc;
+}
+
+int fn_index_search(fn_candidate *dst, size_t *n_out, const fn_index *index, const float *vector,
+                    const char *fingerprint, size_t k) {
+    const char *wanted = index->makers[0].fingerprint;
+    *n_out = 0;
+    if (!fingerprint || strcmp(fingerprint, wanted) != 0)
+        return fn_fail(FN_EMODEL,
+                       "the vector has fingerprint %.12s, the index %.12s: embeddings of two models are "
+                       "never compared",
+                       fingerprint ? fingerprint : "(none)", wanted);
+    if (!vector || !fn_vector_is_unit(vector, index->dimension))
+        return fn_fail(FN_EINVAL, "a vector to search is finite and of length 1");
+    return fn_index_search_made(dst, n_out, index, vector, FN_INDEX_ALL, k);
 }

@@ -15,7 +15,13 @@
 //   facenet.template     alignment template of the crop (embedders)
 //   facenet.unit_length  "1": divide the output by its length
 //   facenet.canonical    the text whose SHA-256 is the fingerprint (see fingerprint.h)
-//   facenet.calibration  JSON (see <facenet/match.h>); optional
+//   facenet.calibration  JSON (see <facenet/match.h>); optional. With .mirror behind it: of embeddings that
+//                        are the mean of a face's and its mirror image's. With .against. and a fingerprint:
+//                        of distances between the model's embeddings and those of that fingerprint
+//   facenet.compatible_with
+//                        JSON of older models beside whose embeddings the network was trained to put its own
+//                        (see embed/compatible.h); optional. No part of the fingerprint, because it says
+//                        nothing about what the network computes
 //   facenet.metric       JSON of how a last linear layer was learnt; optional
 //   facenet.training     JSON of how it was trained: network, loss, steps, size of the data; optional
 #ifndef FN_MODEL_MODEL_H

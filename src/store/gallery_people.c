@@ -246,36 +246,63 @@ int fn_gallery_count(fn_gallery *gallery, uint64_t *n_people, uint64_t *n_faces)
     return rc;
 }
 
+/// The index that is filled, and whose vectors come.
+typedef struct filling {
+    fn_index *index;
+    const char *fingerprint;
+} filling;
+
 static int index_vector(void *user, const float *vector, fn_id person, fn_id face) {
-    int rc = fn_index_add(user, vector, person, face);
+    const filling *f = user;
+    int rc = fn_index_add_made(f->index, vector, f->fingerprint, person, face);
     return rc == FN_EINVAL ? fn_fail(FN_ESTORE, "the gallery is damaged: a stored vector is not of length 1")
                            : rc;
 }
 
-int fn_gallery_index(fn_gallery *gallery, const char *fingerprint, int dimension, fn_index **out) {
-    fn_index *index;
+static int index_all(fn_gallery *gallery, fn_index *index, const fn_comparable *makers, size_t n,
+                     int dimension) {
+    fn_store *store = gallery->store;
     char held[65];
+    int rc = FN_OK;
+    for (size_t i = 0; i < n && rc == FN_OK; i++) {
+        filling f = {index, makers[i].fingerprint};
+        rc = store->ops->vectors(store, makers[i].fingerprint, dimension, index_vector, &f);
+        const size_t n_made = fn_index_n_made(index, makers[i].fingerprint);
+        if (rc == FN_OK && i > 0 && n_made && !makers[i].calibration)
+            rc = fn_fail(FN_EMODEL,
+                         "%s: %zu of its faces were embedded by %s, and %s has no calibration against that; "
+                         "run: facenet eval calibrate --against %s --write",
+                         gallery->path, n_made, makers[i].name, makers[0].name, makers[i].name);
+    }
+    if (rc == FN_OK && fn_index_len(index) == 0)
+        rc = store->ops->main_fingerprint(store, held);
+    if (rc == FN_OK && fn_index_len(index) == 0 && held[0])
+        rc = fn_fail(FN_EMODEL,
+                     "%s: its faces were made by the model with fingerprint %.12s, not %.12s: use that "
+                     "model, or enrol the people again into another gallery",
+                     gallery->path, held, makers[0].fingerprint);
+    return rc;
+}
+
+int fn_gallery_index_comparable(fn_gallery *gallery, const fn_comparable *makers, size_t n, int dimension,
+                                fn_index **out) {
+    fn_index *index;
     *out = NULL;
-    int rc = fn_index_open(&index, dimension, fingerprint);
+    int rc = fn_index_open_comparable(&index, dimension, makers, n);
     if (rc != FN_OK)
         return rc;
-    fn_store *store = gallery->store;
     rc = fn_gallery_begin(gallery, 0);
-    if (rc == FN_OK) {
-        rc = store->ops->vectors(store, fingerprint, dimension, index_vector, index);
-        if (rc == FN_OK && fn_index_len(index) == 0)
-            rc = store->ops->main_fingerprint(store, held);
-        if (rc == FN_OK && fn_index_len(index) == 0 && held[0])
-            rc = fn_fail(FN_EMODEL,
-                         "%s: its faces were made by the model with fingerprint %.12s, not %.12s: use that "
-                         "model, or enrol the people again into another gallery",
-                         gallery->path, held, fingerprint);
-        rc = fn_gallery_end(gallery, rc);
-    }
+    if (rc == FN_OK)
+        rc = fn_gallery_end(gallery, index_all(gallery, index, makers, n, dimension));
     if (rc != FN_OK) {
         fn_index_free(index);
         return rc;
     }
     *out = index;
     return FN_OK;
+}
+
+int fn_gallery_index(fn_gallery *gallery, const char *fingerprint, int dimension, fn_index **out) {
+    return fn_gallery_index_comparable(gallery, &(fn_comparable){.fingerprint = fingerprint}, 1, dimension,
+                                       out);
 }

@@ -62,6 +62,8 @@ int fn_export_write(const char *path, const fn_graph *graph, const fn_export *ex
     }
     if (rc == FN_OK)
         rc = fn_metadata_set(&metadata, "facenet.training", training);
+    if (rc == FN_OK && export->compatible_with)
+        rc = fn_metadata_set(&metadata, "facenet.compatible_with", export->compatible_with);
     if (rc == FN_OK)
         rc = fn_stamp_save(path, graph, &metadata);
     fn_metadata_free(&metadata);

@@ -17,6 +17,7 @@ typedef struct fn_export {
     const fn_dataset *data;
     const fn_train_options *options;
     const fn_train_validation *validation; // NULL: none
+    const char *compatible_with;           // facenet.compatible_with; NULL: none
     uint64_t step;
     int epoch;
 } fn_export;

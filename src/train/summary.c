@@ -14,6 +14,15 @@
 
 enum { MAX_FACTS = 6, VALUE_SIZE = 40 };
 
+// Harmonic triplets put embeddings beside the teacher's; distillation without a projection puts them there
+// too.
+static const char *compatible_with(const fn_run *run) {
+    const int beside =
+        run->loss_options.kind == FN_LOSS_HARMONIC ||
+        (run->loss_options.kind == FN_LOSS_DISTILL && run->teacher.dimension == run->dimension);
+    return beside ? run->teacher.compatible_with : NULL;
+}
+
 int fn_run_export(fn_run *run, const char *path, const fn_train_validation *validation) {
     fn_graph *graph = NULL;
     int rc = fn_training_export(&graph, run->training, fn_run_weights(run), NULL, run->options->fold);
@@ -25,6 +34,7 @@ int fn_run_export(fn_run *run, const char *path, const fn_train_validation *vali
                                           .data = run->data,
                                           .options = run->options,
                                           .validation = validation,
+                                          .compatible_with = compatible_with(run),
                                           .step = run->at.step,
                                           .epoch = (int)run->at.epoch});
     fn_graph_free(graph);

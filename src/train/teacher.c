@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/path.h"
+#include "embed/compatible.h"
 #include "train/checkpoint.h"
 #include "train/loader.h"
 
@@ -130,7 +131,8 @@ int fn_teacher_open(fn_teacher *out, const fn_dataset *dataset, const char *temp
     out->dimension = fn_embedder_dimension(embedder);
     snprintf(out->fingerprint, sizeof out->fingerprint, "%s", fn_embedder_fingerprint(embedder));
     out->rows = fn_calloc((size_t)out->n_images * (size_t)out->dimension, sizeof *out->rows);
-    description = out->rows ? describe(out, dataset) : NULL;
+    out->compatible_with = fn_compatibles_after(embedder);
+    description = out->rows && out->compatible_with ? describe(out, dataset) : NULL;
     if (!description) {
         rc = fn_fail_memory();
         goto out;
@@ -154,5 +156,6 @@ out:
 
 void fn_teacher_free(fn_teacher *teacher) {
     fn_free(teacher->rows);
+    fn_free(teacher->compatible_with);
     *teacher = (fn_teacher){0};
 }

@@ -12,6 +12,7 @@ typedef struct fn_teacher {
     float *rows; // (n_images, dimension), unit length
     int n_images, dimension;
     char fingerprint[65];
+    char *compatible_with; // facenet.compatible_with of a network that learns to embed beside it
 } fn_teacher;
 
 /// path: the file they are kept in, used again when teacher and images are the same. The teacher's template

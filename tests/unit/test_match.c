@@ -133,6 +133,11 @@ static int by_distance_then_ids(const void *a, const void *b) {
     return order ? order : memcmp(&x->face, &y->face, sizeof x->face);
 }
 
+static int is_same_candidate(const fn_candidate *a, const fn_candidate *b) {
+    return a->distance == b->distance && !memcmp(&a->person, &b->person, sizeof a->person) &&
+           !memcmp(&a->face, &b->face, sizeof a->face) && !strcmp(a->fingerprint, b->fingerprint);
+}
+
 static void search_equals_a_sorted_scan_with_and_without_wide_registers(void **state) {
     (void)state;
     static const int dimensions[] = {1, 2, 3, 16, 17, 128, 511};
@@ -150,9 +155,9 @@ static void search_equals_a_sorted_scan_with_and_without_wide_registers(void **s
                     memcpy(query, k.vectors + (size_t)round * 7 * (size_t)k.dimension,
                            (size_t)k.dimension * sizeof *query);
                 for (size_t i = 0; i < k.n; i++)
-                    all[i] =
-                        (fn_candidate){id_of(k.person[i]), id_of((unsigned)i),
-                                       fn_distance(query, k.vectors + i * (size_t)k.dimension, k.dimension)};
+                    all[i] = (fn_candidate){
+                        id_of(k.person[i]), id_of((unsigned)i),
+                        fn_distance(query, k.vectors + i * (size_t)k.dimension, k.dimension), "f"};
                 qsort(all, k.n, sizeof *all, by_distance_then_ids);
                 size_t n_people = 0;
                 for (size_t i = 0; i < k.n; i++) {
@@ -168,7 +173,7 @@ static void search_equals_a_sorted_scan_with_and_without_wide_registers(void **s
                     assert_int_equal(fn_index_search(got, &n_got, k.index, query, "f", wanted[w]), FN_OK);
                     assert_int_equal(n_got, n_expected);
                     for (size_t i = 0; i < n_got; i++)
-                        if (memcmp(&got[i], &all[i], sizeof got[i]))
+                        if (!is_same_candidate(&got[i], &all[i]))
                             fail_msg("dimension %d, k %zu, place %zu: %.9g, expected %.9g", k.dimension,
                                      wanted[w], i, (double)got[i].distance, (double)all[i].distance);
                 }
@@ -193,7 +198,8 @@ static void the_order_of_adding_does_not_show(void **state) {
     assert_int_equal(fn_index_search(a, &n_a, k.index, k.vectors, "f", 50), FN_OK);
     assert_int_equal(fn_index_search(b, &n_b, reversed, k.vectors, "f", 50), FN_OK);
     assert_int_equal(n_a, n_b);
-    assert_memory_equal(a, b, n_a * sizeof *a);
+    for (size_t i = 0; i < n_a; i++)
+        assert_true(is_same_candidate(&a[i], &b[i]));
     fn_index_free(reversed);
     free_known(&k);
 }
@@ -229,7 +235,55 @@ static void another_fingerprint_is_never_searched(void **state) {
     assert_int_equal(fn_index_search(&got, &n, k.index, k.vectors, "g", 1), FN_EMODEL);
     assert_int_equal(n, 0);
     assert_int_equal(fn_index_search(&got, &n, k.index, k.vectors, NULL, 1), FN_EMODEL);
+    assert_int_equal(fn_index_add_made(k.index, k.vectors, "g", id_of(9), id_of(9)), FN_EMODEL);
+    assert_int_equal(fn_index_add_made(k.index, k.vectors, NULL, id_of(9), id_of(9)), FN_EMODEL);
+    assert_int_equal(fn_index_len(k.index), 3);
     free_known(&k);
+}
+
+static void vectors_of_comparable_models_are_searched_together(void **state) {
+    (void)state;
+    const fn_comparable makers[] = {{"new", "n", NULL}, {"old", "o", NULL}, {"older", NULL, NULL}};
+    known k = make_known(300, 40, 24);
+    fn_index *mixed;
+    fn_candidate a[40], b[40];
+    size_t n_a, n_b;
+    assert_int_equal(fn_index_open_comparable(&mixed, 24, makers, 3), FN_OK);
+    for (size_t i = 0; i < k.n; i++)
+        assert_int_equal(fn_index_add_made(mixed, k.vectors + i * 24, makers[i % 2].fingerprint,
+                                           id_of(k.person[i]), id_of((unsigned)i)),
+                         FN_OK);
+    assert_int_equal(fn_index_n_made(mixed, "new"), 150);
+    assert_int_equal(fn_index_n_made(mixed, "old"), 150);
+    assert_int_equal(fn_index_n_made(mixed, "older"), 0);
+    assert_int_equal(fn_index_n_made(mixed, "others"), 0);
+    assert_int_equal(fn_index_n_people(mixed), fn_index_n_people(k.index));
+    for (size_t round = 0; round < 20; round++) {
+        float query[24];
+        random_unit(query, 24);
+        assert_int_equal(fn_index_search(a, &n_a, k.index, query, "f", 40), FN_OK);
+        assert_int_equal(fn_index_search(b, &n_b, mixed, query, "new", 40), FN_OK);
+        assert_int_equal(n_a, n_b);
+        for (size_t i = 0; i < n_b; i++) {
+            uint32_t number = 0;
+            while (number < k.n && memcmp(&b[i].face, &(fn_id[]){id_of(number)}, sizeof(fn_id)))
+                number++;
+            assert_string_equal(b[i].fingerprint, makers[number % 2].fingerprint);
+            b[i].fingerprint = "f";
+            assert_true(is_same_candidate(&a[i], &b[i]));
+        }
+    }
+    // An old model asks among its own alone: it knows nothing of newer ones.
+    assert_int_equal(fn_index_search(a, &n_a, mixed, k.vectors, "old", 1), FN_EMODEL);
+    fn_index_free(mixed);
+    free_known(&k);
+
+    const fn_comparable twice[] = {{"new", "n", NULL}, {"new", "o", NULL}}, unnamed[] = {{NULL, "n", NULL}};
+    assert_int_equal(fn_index_open_comparable(&mixed, 24, twice, 2), FN_EINVAL);
+    assert_int_equal(fn_index_open_comparable(&mixed, 24, unnamed, 1), FN_EINVAL);
+    assert_int_equal(fn_index_open_comparable(&mixed, 24, makers, 0), FN_EINVAL);
+    assert_int_equal(fn_index_open_comparable(&mixed, 24, makers, FN_INDEX_MAX_MAKERS + 1), FN_EINVAL);
+    assert_null(mixed);
 }
 
 /// Distances like real ones, on a coarse raster when `raster` is set so that many are equal.
@@ -534,6 +588,59 @@ static void decisions_follow_threshold_and_runner_up(void **state) {
     assert_string_equal(fn_decision_name(FN_DECISION_UNKNOWN), "unknown");
 }
 
+// Vectors of the query's own model pass below 0.5, those of an older one below 1 at the same rate.
+static void each_model_has_a_threshold_of_its_own(void **state) {
+    (void)state;
+    static const char own_text[] = "{\"version\":1,\"data\":\"d\",\"pipeline_id\":\"p\",\"n_same\":10,"
+                                   "\"n_different\":10000,\"rows\":[[0,0,1],[0.5,1e-4,0.5],"
+                                   "[1,0.01,0.25],[2,1,0]]}",
+                      old_text[] = "{\"version\":1,\"data\":\"d\",\"pipeline_id\":\"p\",\"n_same\":10,"
+                                   "\"n_different\":10000,\"rows\":[[0,0,1],[1,1e-4,0.5],"
+                                   "[1.5,0.01,0.25],[2,1,0]]}";
+    fn_calibration *own, *old;
+    fn_index *index;
+    fn_match m;
+    assert_int_equal(fn_calibration_parse(&own, own_text), FN_OK);
+    assert_int_equal(fn_calibration_parse(&old, old_text), FN_OK);
+    const fn_comparable makers[] = {{"new", "n", NULL}, {"old", "o", old}, {"none", "p", NULL}};
+    assert_int_equal(fn_index_open_comparable(&index, 2, makers, 3), FN_OK);
+    const float query[2] = {1, 0};
+    const double wide = 2 * asin(0.9 / 2), near = 2 * asin(0.7 / 2); // angles of these distances
+    const float at_wide[2] = {(float)cos(wide), (float)sin(wide)};
+    const float at_near[2] = {(float)cos(near), (float)sin(near)};
+    const fn_id ada = id_of(1), grace = id_of(2);
+    // 0.9 from an old vector is within its threshold, 0.7 from one of the own kind is not: Ada is nearer.
+    assert_int_equal(fn_index_add_made(index, at_wide, "old", ada, id_of(11)), FN_OK);
+    assert_int_equal(fn_decide(&m, index, query, "new", NULL, 0), FN_OK); // nothing of its own is held
+    assert_int_equal(m.n_candidates, 1);
+    assert_int_equal(fn_index_add(index, at_near, grace, id_of(12)), FN_OK);
+    assert_int_equal(fn_decide(&m, index, query, "new", own, 0), FN_OK);
+    assert_int_equal(m.decision, FN_DECISION_KNOWN);
+    assert_memory_equal(&m.best.person, &ada, sizeof ada);
+    assert_memory_equal(&m.runner_up.person, &grace, sizeof grace);
+    assert_string_equal(m.best.fingerprint, "old");
+    assert_true(m.threshold == 1.0F && m.fmr < 1e-4);
+    // The same person's vectors of either kind are one candidate.
+    assert_int_equal(fn_index_add(index, query, ada, id_of(13)), FN_OK);
+    assert_int_equal(fn_decide(&m, index, query, "new", own, 0), FN_OK);
+    assert_memory_equal(&m.best.person, &ada, sizeof ada);
+    assert_string_equal(m.best.fingerprint, "new");
+    assert_memory_equal(&m.runner_up.person, &grace, sizeof grace);
+    assert_true(m.threshold == 0.5F);
+    // Two people as likely, one by either kind.
+    assert_int_equal(fn_index_add_made(index, query, "old", grace, id_of(14)), FN_OK);
+    assert_int_equal(fn_decide(&m, index, query, "new", own, 0), FN_OK);
+    assert_int_equal(m.decision, FN_DECISION_AMBIGUOUS);
+    // Without knowing what distances mean nothing is decided.
+    assert_int_equal(fn_decide(&m, index, query, "new", NULL, 0), FN_EMODEL);
+    assert_int_equal(fn_index_add_made(index, query, "none", grace, id_of(15)), FN_OK);
+    assert_int_equal(fn_decide(&m, index, query, "new", own, 0), FN_EMODEL);
+    assert_non_null(strstr(fn_last_error(), "no calibration against p"));
+    fn_index_free(index);
+    fn_calibration_free(own);
+    fn_calibration_free(old);
+}
+
 static void an_empty_index_knows_nobody_and_no_calibration_decides_nothing(void **state) {
     (void)state;
     fn_index *index;
@@ -567,11 +674,12 @@ static int use_everything(void) {
         rc = fn_calibration_json(&text, c);
     if (rc == FN_OK)
         rc = fn_calibration_parse(&copy, text);
+    const fn_comparable makers[] = {{"f", "new", NULL}, {"g", "old", copy}};
     if (rc == FN_OK)
-        rc = fn_index_open(&index, 3, "f");
+        rc = fn_index_open_comparable(&index, 3, makers, 2);
     for (unsigned i = 0; rc == FN_OK && i < 150; i++) {
         size_t before = fn_index_len(index);
-        rc = fn_index_add(index, v, id_of(i), id_of(i));
+        rc = fn_index_add_made(index, v, makers[i % 2].fingerprint, id_of(i), id_of(i));
         assert_int_equal(fn_index_len(index), before + (rc == FN_OK));
     }
     if (rc == FN_OK)
@@ -615,7 +723,9 @@ int main(void) {
         cmocka_unit_test(json_gives_back_the_same_calibration),
         cmocka_unit_test(damaged_calibrations_are_refused),
         cmocka_unit_test(bad_samples_are_refused),
+        cmocka_unit_test(vectors_of_comparable_models_are_searched_together),
         cmocka_unit_test(decisions_follow_threshold_and_runner_up),
+        cmocka_unit_test(each_model_has_a_threshold_of_its_own),
         cmocka_unit_test(an_empty_index_knows_nobody_and_no_calibration_decides_nothing),
         cmocka_unit_test(each_failing_allocation_is_an_error_and_nothing_else),
     };

@@ -845,6 +845,56 @@ static void an_index_holds_the_vectors_of_one_model(void **state) {
     assert_int_equal(fn_gallery_index(f->gallery, FP_A, 0, &index), FN_EINVAL);
 }
 
+static void an_index_holds_the_vectors_of_models_that_can_be_compared(void **state) {
+    fixture *f = *state;
+    static const char calibrated[] = "{\"version\":1,\"data\":\"d\",\"pipeline_id\":\"p\",\"n_same\":10,"
+                                     "\"n_different\":10000,\"rows\":[[0,0,1],[1,1e-4,0.5],[2,1,0]]}";
+    float v[DIMENSION];
+    fn_calibration *against;
+    fn_index *index;
+    fn_match m;
+    char name[50];
+    assert_int_equal(fn_calibration_parse(&against, calibrated), FN_OK);
+    fn_comparable makers[] = {{FP_B, "newer", NULL}, {FP_A, "older", NULL}};
+    assert_int_equal(fn_gallery_index_comparable(f->gallery, makers, 2, DIMENSION, &index), FN_OK);
+    assert_int_equal(fn_index_len(index), 0); // nobody yet, and nothing to be calibrated against
+    fn_index_free(index);
+    for (unsigned i = 0; i < 10; i++)
+        add(f->gallery, i % 3 ? "Ada" : "Grace", i);
+    // Nothing says what distances to the older vectors mean.
+    assert_int_equal(fn_gallery_index_comparable(f->gallery, makers, 2, DIMENSION, &index), FN_EMODEL);
+    assert_null(index);
+    assert_message_has("10 of its faces were embedded by older");
+    assert_message_has("eval calibrate --against older");
+    makers[1].calibration = against;
+    assert_int_equal(fn_gallery_index_comparable(f->gallery, makers, 2, DIMENSION, &index), FN_OK);
+    assert_int_equal(fn_index_len(index), 10);
+    vector_of(v, 4);
+    assert_int_equal(fn_decide(&m, index, v, FP_B, NULL, 0), FN_OK);
+    assert_int_equal(fn_gallery_name(f->gallery, m.best.person, name, sizeof name), FN_OK);
+    assert_string_equal(name, "Ada");
+    assert_string_equal(m.best.fingerprint, FP_A);
+    fn_index_free(index);
+    // The newer model's own vectors join them, of a picture that the older one has embedded too.
+    fn_face_record r = record_of(v, 4);
+    fn_added added;
+    r.fingerprint = FP_B;
+    assert_int_equal(fn_gallery_add(f->gallery, "Ada", &r, &added), FN_OK);
+    assert_int_equal(added, FN_ADDED_NEW);
+    assert_int_equal(fn_gallery_index_comparable(f->gallery, makers, 2, DIMENSION, &index), FN_OK);
+    assert_int_equal(fn_index_n_made(index, FP_A), 10);
+    assert_int_equal(fn_index_n_made(index, FP_B), 1);
+    assert_int_equal(fn_index_n_people(index), 2);
+    fn_index_free(index);
+    // The older model sees its own alone, and a stranger to both sees none.
+    assert_int_equal(fn_gallery_index(f->gallery, FP_A, DIMENSION, &index), FN_OK);
+    assert_int_equal(fn_index_len(index), 10);
+    fn_index_free(index);
+    makers[0].fingerprint = makers[1].fingerprint;
+    assert_int_equal(fn_gallery_index_comparable(f->gallery, makers, 2, DIMENSION, &index), FN_EINVAL);
+    fn_calibration_free(against);
+}
+
 static void a_stored_vector_that_is_no_unit_vector_is_damage(void **state) {
     fixture *f = *state;
     fn_index *index;
@@ -1098,6 +1148,7 @@ int main(void) {
         TEST(newer_forged_and_damaged_galleries_are_refused),
         TEST(a_gallery_with_wrong_bytes_gives_errors_never_a_crash),
         TEST(an_index_holds_the_vectors_of_one_model),
+        TEST(an_index_holds_the_vectors_of_models_that_can_be_compared),
         TEST(a_stored_vector_that_is_no_unit_vector_is_damage),
         TEST(a_visitor_may_use_and_change_the_gallery),
         TEST(pages_of_people_lose_and_repeat_nobody),
