@@ -11,7 +11,7 @@
 
 #define DEFAULT_FMR 1e-4
 
-static const char *pairs_path, *data, *out_path, *cache;
+static const char *pairs_path, *data, *out_path, *cache, *against;
 static int no_cache, do_write, seed = 1;
 static double fmr = DEFAULT_FMR;
 
@@ -20,6 +20,10 @@ static const cli_option options[] = {
     {"data", 0, "NAME", "calibrate: how the record calls these photographs", CLI_TEXT, &data, 0, 0},
     {"write", 0, NULL, "calibrate: put the result into the file that --model names, too", CLI_FLAG, &do_write,
      0, 0},
+    {"against", 0, "NAME|FILE",
+     "an older model, beside which --model was trained (train --loss harmonic): one photograph of each pair, "
+     "the enrolled one, is embedded by it",
+     CLI_TEXT, &against, 0, 0},
     {"out", 0, "FILE", "write the result into FILE instead of standard output", CLI_TEXT, &out_path, 0, 0},
     {"seed", 0, "N", "identify: of the choice of who is enrolled [1]", CLI_COUNT, &seed, 0, 2147483647},
     {"fmr", 0, "RATE", "identify: false-match rate of the decisions [1e-4]", CLI_REAL, &fmr, 1e-12, 0.5},
@@ -42,7 +46,8 @@ static const cli_command command = {
         "  pairs      LFW's protocol: are two photographs of one person? Accuracy by cross-validation\n"
         "  all-pairs  the same over every pair under ROOT, at false-accept rates down to 1e-6\n"
         "  identify   enrols one photograph of half of the people who have two; the others are probes\n"
-        "  calibrate  what distances mean: the calibration of the model, for its metadata",
+        "  calibrate  what distances mean: the calibration of the model, for its metadata. With --against,\n"
+        "             of distances to the vectors of another, which a gallery may hold",
     .options = options,
     .shared = CLI_SHARED_MODEL | CLI_SHARED_MODELS,
     .min_operands = 2,
@@ -65,7 +70,8 @@ static void tell(void *user, fn_log_level level, const char *message) {
         cli_note("%s", message);
 }
 
-static int measure(char **report, fn_recognizer *recognizer, const char *protocol, const char *root) {
+static int measure(char **report, fn_recognizer *recognizer, fn_recognizer *older, const char *protocol,
+                   const char *root) {
     fn_eval_options eval = FN_EVAL_OPTIONS_INIT;
     fn_control control = FN_CONTROL_INIT;
     uint64_t total = 0;
@@ -73,6 +79,7 @@ static int measure(char **report, fn_recognizer *recognizer, const char *protoco
     eval.cache = no_cache ? "" : cache;
     eval.seed = (uint64_t)seed;
     eval.fmr = fmr;
+    eval.against = older;
     control.user = &total;
     control.progress = progress;
     control.log = tell;
@@ -91,6 +98,28 @@ static int measure(char **report, fn_recognizer *recognizer, const char *protoco
         return CLI_INPUTS;
     }
     return rc < 0 ? cli_failure(rc) : CLI_DONE;
+}
+
+// The same faces, embedded by the other model.
+static int open_older(fn_recognizer **out) {
+    const char *model = cli.model;
+    *out = NULL;
+    if (!against)
+        return CLI_DONE;
+    cli.model = against;
+    const int code = cli_recognizer_open(out, 0);
+    cli.model = model;
+    return code;
+}
+
+static int write_calibration(const char *calibration, fn_recognizer *older) {
+    const fn_embedder *other = older ? fn_recognizer_embedder(older) : NULL;
+    const int rc =
+        other ? fn_eval_write_calibration_against(cli.model, calibration, fn_embedder_fingerprint(other))
+              : fn_eval_write_calibration(cli.model, calibration, cli.mirror);
+    if (rc < 0)
+        cli_error("%s", fn_last_error());
+    return rc < 0 ? CLI_INPUTS : CLI_DONE;
 }
 
 static int write_report(const char *report) {
@@ -127,19 +156,19 @@ int cmd_eval(int argc, char **argv) {
         return cli_usage_error(&command, "--write wants a model file of your own: --model FILE.onnx");
     if (cache && no_cache)
         return cli_usage_error(&command, "--cache and --no-cache exclude each other");
-    fn_recognizer *recognizer;
+    fn_recognizer *recognizer = NULL, *older = NULL;
     char *report = NULL;
     int code = cli_recognizer_open(&recognizer, 0);
-    if (code != CLI_DONE)
-        return code;
-    code = measure(&report, recognizer, protocol, argv[2]);
-    fn_recognizer_free(recognizer);
-    if (code == CLI_DONE && do_write && fn_eval_write_calibration(cli.model, report, cli.mirror) < 0) {
-        cli_error("%s", fn_last_error());
-        code = CLI_INPUTS;
-    }
+    if (code == CLI_DONE)
+        code = open_older(&older);
+    if (code == CLI_DONE)
+        code = measure(&report, recognizer, older, protocol, argv[2]);
+    if (code == CLI_DONE && do_write)
+        code = write_calibration(report, older);
     if (code == CLI_DONE)
         code = write_report(report);
     fn_string_free(report);
+    fn_recognizer_free(older);
+    fn_recognizer_free(recognizer);
     return code;
 }

@@ -50,6 +50,16 @@ static const char *shown_name(const finding *f) {
     return f->match.decision == FN_DECISION_KNOWN ? f->best : fn_decision_name(f->match.decision);
 }
 
+// What distances to vectors like the candidate's mean.
+static const fn_calibration *calibration_of(const job *j, const fn_candidate *candidate) {
+    size_t n;
+    const fn_comparable *makers = fn_embedder_comparable(j->embedder, &n);
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(makers[i].fingerprint, candidate->fingerprint) == 0)
+            return makers[i].calibration;
+    return fn_embedder_calibration(j->embedder);
+}
+
 static int find(const job *j, finding *f, const float *vector) {
     const fn_calibration *calibration = fn_embedder_calibration(j->embedder);
     *f = (finding){0};
@@ -65,7 +75,7 @@ static int find(const job *j, finding *f, const float *vector) {
                                            [FN_DECISION_AMBIGUOUS] = "two people fit"};
     if (f->match.n_candidates) {
         char close[128];
-        cli_closeness(close, sizeof close, calibration, f->match.best.distance);
+        cli_closeness(close, sizeof close, calibration_of(j, &f->match.best), f->match.best.distance);
         snprintf(f->meaning, sizeof f->meaning, "%s: %s", verdicts[f->match.decision], close);
     } else {
         snprintf(f->meaning, sizeof f->meaning, "the gallery is empty");
@@ -163,24 +173,42 @@ static int handle(void *user, const char *path, const fn_analysis *analysis) {
     return code;
 }
 
+// The rate asked for, before any work: every kind of vector that is held can show it. An empty gallery is
+// asked by the model's own calibration.
+static int check_rate(const fn_index *index, const fn_comparable *makers, size_t n) {
+    float threshold;
+    for (size_t i = 0; i < n; i++) {
+        if (!fn_index_n_made(index, makers[i].fingerprint) && (i || fn_index_len(index)))
+            continue;
+        if (!makers[i].calibration) {
+            cli_error(
+                "%s: the model has no calibration, so no distance means a name: take a model that has one, "
+                "or run: facenet eval calibrate --write",
+                makers[i].name);
+            return CLI_MODEL;
+        }
+        if (fn_calibration_threshold(&threshold, makers[i].calibration, fmr) < 0)
+            return cli_usage_error(&command, "--fmr %g: %s", fmr, fn_last_error());
+    }
+    return CLI_DONE;
+}
+
 static int run(job *j, fn_recognizer *recognizer, char **operands, int n) {
     j->embedder = fn_recognizer_embedder(recognizer);
     int code = cli_gallery_open(&j->gallery, 1);
     if (code != CLI_DONE)
         return code;
-    int rc = fn_gallery_index(j->gallery, fn_embedder_fingerprint(j->embedder),
-                              fn_embedder_dimension(j->embedder), &j->index);
+    size_t n_makers;
+    const fn_comparable *makers = fn_embedder_comparable(j->embedder, &n_makers);
+    int rc = fn_gallery_index_comparable(j->gallery, makers, n_makers, fn_embedder_dimension(j->embedder),
+                                         &j->index);
     if (rc < 0) {
         code = cli_failure(rc);
         return code == CLI_MODEL ? CLI_MODEL : CLI_GALLERY;
     }
-    if (!fn_embedder_calibration(j->embedder)) {
-        cli_error("the model has no calibration, so no distance means a name: take a model that has one");
-        return CLI_MODEL;
-    }
-    float threshold;
-    if (fn_calibration_threshold(&threshold, fn_embedder_calibration(j->embedder), fmr) < 0)
-        return cli_usage_error(&command, "--fmr %g: %s", fmr, fn_last_error());
+    code = check_rate(j->index, makers, n_makers);
+    if (code != CLI_DONE)
+        return code;
     if (fn_index_len(j->index) == 0)
         cli_note("%s: nobody is enrolled, so everybody is unknown", fn_gallery_path(j->gallery));
     fn_analyze_options analyze = cli_analyze_options();

@@ -5,8 +5,11 @@
 // sorted.
 #include "base/alloc.h"
 #include "base/error.h"
+#include "embed/compatible.h"
 #include "eval/each_pair.h"
 #include "model/rewrite.h"
+
+#include <string.h>
 
 #define MAX_PAIRS (UINT64_C(1) << 28) // of a kind: 1 GiB of distances
 
@@ -65,13 +68,25 @@ int fn_eval_calibrate(char **calibration, fn_recognizer *recognizer, const char 
     return rc;
 }
 
-int fn_eval_write_calibration(const char *model, const char *calibration, int mirror) {
+static int write_calibration(const char *model, const char *key, const char *calibration) {
     fn_calibration *parsed;
     int changed, rc = fn_calibration_parse(&parsed, calibration);
     if (rc < 0)
         return rc;
     fn_calibration_free(parsed);
-    const fn_model_entry_change entry = {mirror ? "facenet.calibration.mirror" : "facenet.calibration",
-                                         calibration};
+    const fn_model_entry_change entry = {key, calibration};
     return fn_model_rewrite(model, &entry, 1, &changed);
+}
+
+int fn_eval_write_calibration(const char *model, const char *calibration, int mirror) {
+    return write_calibration(model, mirror ? "facenet.calibration.mirror" : "facenet.calibration",
+                             calibration);
+}
+
+int fn_eval_write_calibration_against(const char *model, const char *calibration, const char *fingerprint) {
+    char key[FN_AGAINST_KEY_SIZE];
+    if (!fingerprint || strlen(fingerprint) != 64)
+        return fn_fail(FN_EINVAL, "a fingerprint has 64 digits");
+    fn_compatible_key(key, fingerprint);
+    return write_calibration(model, key, calibration);
 }

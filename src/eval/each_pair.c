@@ -18,6 +18,8 @@ int fn_each_pair_count(fn_pair_counts *out, const fn_photos *photos) {
         out->same += before;
         out->different += i - before;
     }
+    if (photos->older)
+        *out = (fn_pair_counts){2 * out->same, 2 * out->different}; // each way round
     fn_free(of_person);
     return FN_OK;
 }
@@ -28,10 +30,16 @@ static void visit_blocks(const fn_photos *photos, size_t first, size_t second,
     size_t i_end = first + BLOCK < photos->n ? first + BLOCK : photos->n;
     size_t k_end = second + BLOCK < photos->n ? second + BLOCK : photos->n;
     for (size_t i = first; i < i_end; i++)
-        for (size_t k = second > i ? second : i + 1; k < k_end; k++)
-            visit(user,
-                  fn_distance(fn_photos_vector(photos, i), fn_photos_vector(photos, k), photos->dimension),
-                  photos->data[i].person == photos->data[k].person);
+        for (size_t k = second > i ? second : i + 1; k < k_end; k++) {
+            const float *a = fn_photos_vector(photos, i), *b = fn_photos_vector(photos, k);
+            const int same = photos->data[i].person == photos->data[k].person;
+            if (!photos->older) {
+                visit(user, fn_distance(a, b, photos->dimension), same);
+                continue;
+            }
+            visit(user, fn_distance(a, fn_photos_older_vector(photos, k), photos->dimension), same);
+            visit(user, fn_distance(fn_photos_older_vector(photos, i), b, photos->dimension), same);
+        }
 }
 
 int fn_each_pair(const fn_photos *photos, void (*visit)(void *user, float distance, int same), void *user,

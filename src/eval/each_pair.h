@@ -14,7 +14,8 @@ typedef struct fn_pair_counts {
 int fn_each_pair_count(fn_pair_counts *out, const fn_photos *photos);
 
 /// Calls visit with the distance of each pair, as fn_distance gives it, in blocks that stay in the
-/// processor's cache. The order is fixed. `control` may stop it.
+/// processor's cache. With an older model, with those from either's vector to the other's by it. The order is
+/// fixed. `control` may stop it.
 int fn_each_pair(const fn_photos *photos, void (*visit)(void *user, float distance, int same), void *user,
                  const fn_control *control);
 

@@ -203,8 +203,8 @@ static void compact(fn_photos *photos) {
     photos->n = n;
 }
 
-int fn_photos_embed(fn_photos *photos, fn_recognizer *recognizer, const fn_eval_options *options,
-                    int needs_all, const fn_control *control) {
+static int embed(fn_photos *photos, fn_recognizer *recognizer, const fn_eval_options *options, int needs_all,
+                 const fn_control *control) {
     fn_embedder *embedder = fn_recognizer_embedder(recognizer);
     if (!embedder)
         return fn_fail(FN_EINVAL, "an evaluation needs a recognizer with an embedder");
@@ -237,5 +237,47 @@ int fn_photos_embed(fn_photos *photos, fn_recognizer *recognizer, const fn_eval_
         compact(photos);
     if (rc == FN_OK && photos->n == 0)
         rc = fn_fail(FN_EFORMAT, "none of %zu files could be read as a photograph", photos->n_unreadable);
+    return rc;
+}
+
+int fn_photos_find_older(const fn_comparable **out, fn_recognizer *recognizer, fn_recognizer *against) {
+    const fn_embedder *newer = fn_recognizer_embedder(recognizer), *older = fn_recognizer_embedder(against);
+    size_t n = 0;
+    *out = NULL;
+    if (!newer || !older)
+        return fn_fail(FN_EINVAL, "an evaluation needs a recognizer with an embedder");
+    const fn_comparable *known = fn_embedder_comparable(newer, &n);
+    for (size_t i = 1; i < n; i++)
+        if (strcmp(known[i].fingerprint, fn_embedder_fingerprint(older)) == 0)
+            *out = &known[i];
+    if (!*out)
+        return fn_fail(
+            FN_EMODEL,
+            "%s was not trained to embed beside %s (loss harmonic): their embeddings are never compared",
+            fn_embedder_name(newer), fn_embedder_name(older));
+    if (fn_embedder_dimension(newer) != fn_embedder_dimension(older))
+        return fn_fail(FN_EMODEL, "%s gives %d numbers, %s gives %d: they cannot be compared",
+                       fn_embedder_name(newer), fn_embedder_dimension(newer), fn_embedder_name(older),
+                       fn_embedder_dimension(older));
+    return FN_OK;
+}
+
+int fn_photos_embed(fn_photos *photos, fn_recognizer *recognizer, const fn_eval_options *options,
+                    int needs_all, const fn_control *control) {
+    fn_photos again = {.n_people = photos->n_people};
+    int rc = options->against ? fn_photos_find_older(&photos->older, recognizer, options->against) : FN_OK;
+    if (rc == FN_OK)
+        rc = embed(photos, recognizer, options, needs_all, control);
+    if (rc < 0 || !options->against)
+        return rc;
+    for (size_t i = 0; i < photos->n && rc == FN_OK; i++) {
+        char *path = fn_strdup(photos->data[i].path);
+        rc = path ? fn_photos_add(&again, path, photos->data[i].person) : fn_fail_memory();
+    }
+    if (rc == FN_OK) // what could be read before can be read again
+        rc = embed(&again, options->against, options, 1, control);
+    photos->older_vectors = again.vectors;
+    again.vectors = NULL;
+    fn_photos_free(&again);
     return rc;
 }

@@ -71,7 +71,10 @@ static int enrol(fn_index *index, fn_identify_counts *out, const fn_photos *phot
     int rc = FN_OK;
     for (size_t i = 0; i < photos->n && rc == FN_OK; i++)
         if (parts[i] == FN_PART_ENROLLED) {
-            rc = fn_index_add(index, fn_photos_vector(photos, i), id_of(photos->data[i].person), id_of(i));
+            const fn_id person = id_of(photos->data[i].person);
+            rc = photos->older ? fn_index_add_made(index, fn_photos_older_vector(photos, i),
+                                                   photos->older->fingerprint, person, id_of(i))
+                               : fn_index_add(index, fn_photos_vector(photos, i), person, id_of(i));
             out->enrolled++;
         }
     return rc;
@@ -100,7 +103,10 @@ int fn_identify_measure(fn_identify_counts *out, const fn_photos *photos, const 
                         const fn_control *control) {
     fn_index *index = NULL;
     *out = (fn_identify_counts){0};
-    int rc = fn_index_open(&index, photos->dimension, fingerprint);
+    fn_comparable makers[2] = {{.fingerprint = fingerprint}};
+    if (photos->older)
+        makers[1] = *photos->older;
+    int rc = fn_index_open_comparable(&index, photos->dimension, makers, photos->older ? 2 : 1);
     if (rc == FN_OK)
         rc = enrol(index, out, photos, parts);
     for (size_t i = 0; i < photos->n && rc == FN_OK; i++) {
@@ -150,16 +156,21 @@ int fn_eval_identify(char **report, fn_recognizer *recognizer, const char *root,
     fn_part *parts = NULL;
     fn_identify_counts counts;
     float threshold = 0;
+    const fn_comparable *older = NULL;
     *report = NULL;
     const fn_embedder *embedder = fn_recognizer_embedder(recognizer);
     const fn_calibration *calibration = embedder ? fn_embedder_calibration(embedder) : NULL;
     int rc = fn_eval_check_options(&checked, options);
     if (rc == FN_OK && !embedder)
         rc = fn_fail(FN_EINVAL, "an evaluation needs a recognizer with an embedder");
+    if (rc == FN_OK && checked.against &&
+        (rc = fn_photos_find_older(&older, recognizer, checked.against)) == FN_OK)
+        calibration = older->calibration;
     if (rc == FN_OK && !calibration)
         rc = fn_fail(FN_EMODEL,
-                     "%s: it has no calibration, so nothing can be decided; run: facenet eval calibrate",
-                     fn_embedder_name(embedder));
+                     "%s: it has no calibration%s, so nothing can be decided; run: facenet eval calibrate%s",
+                     fn_embedder_name(embedder), checked.against ? " against the other model" : "",
+                     checked.against ? " --against" : "");
     if (rc == FN_OK)
         rc = fn_calibration_threshold(&threshold, calibration, checked.fmr);
     if (rc == FN_OK && strcmp(fn_calibration_pipeline_id(calibration), fn_recognizer_pipeline_id(recognizer)))

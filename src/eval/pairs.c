@@ -76,7 +76,9 @@ static void measure(fn_fold_pair *pairs, float *same, float *different, const fn
         for (int k = 0; k < 2; k++) {
             const fn_listed_photo *found =
                 bsearch(&pair->photo[k], listed, photos->n, sizeof *listed, by_name);
-            vectors[k] = fn_photos_vector(photos, (size_t)(found - listed));
+            const size_t at = (size_t)(found - listed);
+            vectors[k] =
+                k && photos->older ? fn_photos_older_vector(photos, at) : fn_photos_vector(photos, at);
         }
         float distance = fn_distance(vectors[0], vectors[1], photos->dimension);
         pairs[i] = (fn_fold_pair){distance, pair->fold, pair->same};

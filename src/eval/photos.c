@@ -28,6 +28,7 @@ void fn_photos_free(fn_photos *photos) {
         fn_free(photos->data[i].path);
     fn_free(photos->data);
     fn_free(photos->vectors);
+    fn_free(photos->older_vectors);
     *photos = (fn_photos){0};
 }
 

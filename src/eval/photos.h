@@ -22,6 +22,8 @@ typedef struct fn_photos {
     float *vectors; // (n, dimension), unit length
     int dimension;
     size_t n_missed, n_unreadable;
+    const fn_comparable *older; // the other model of options->against, as the first knows it; NULL: none
+    float *older_vectors;       // (n, dimension), by that one
 } fn_photos;
 
 /// Adds one photograph; `path` becomes the list's (also when this fails).
@@ -37,11 +39,18 @@ static inline const float *fn_photos_vector(const fn_photos *photos, size_t inde
     return photos->vectors + index * (size_t)photos->dimension;
 }
 
-/// Fills the vectors: from the cache where it has them, else down the whole road. A file that cannot
-/// be read is told to the logger and leaves the list (counted in n_unreadable), or with
-/// `needs_all` ends the work with its error.
+static inline const float *fn_photos_older_vector(const fn_photos *photos, size_t index) {
+    return photos->older_vectors + index * (size_t)photos->dimension;
+}
+
+/// Fills the vectors, of both models where there are two: from the cache where it has them, else down the
+/// whole road. A file that cannot be read is told to the logger and leaves the list (counted in
+/// n_unreadable), or with `needs_all` ends the work with its error.
 int fn_photos_embed(fn_photos *photos, fn_recognizer *recognizer, const fn_eval_options *options,
                     int needs_all, const fn_control *control);
+
+/// The model of options->against as that of `recognizer` knows it. FN_EMODEL: it does not.
+int fn_photos_find_older(const fn_comparable **out, fn_recognizer *recognizer, fn_recognizer *against);
 
 /// The face that is evaluated: among those whose box covers the picture's centre the one whose own
 /// centre is nearest to it, the first of equals. -1: a miss.

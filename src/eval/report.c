@@ -84,6 +84,10 @@ void fn_report_reals(fn_report *report, const char *key, const double *values, s
 }
 
 void fn_report_photos(fn_report *report, const fn_photos *photos) {
+    if (photos->older) {
+        set(report, "against", json_string(photos->older->name));
+        set(report, "against_fingerprint", json_string(photos->older->fingerprint));
+    }
     fn_report_integer(report, "images", photos->n);
     fn_report_integer(report, "detector_misses", photos->n_missed);
     if (photos->n_unreadable)

@@ -30,7 +30,8 @@ void fn_report_interval(fn_report *report, const char *key, fn_interval interval
 /// <key> as an array of n numbers.
 void fn_report_reals(fn_report *report, const char *key, const double *values, size_t n);
 
-/// images, detector_misses, and unreadable where files were left out.
+/// against and against_fingerprint where there is an older model; images, detector_misses, and unreadable
+/// where files were left out.
 void fn_report_photos(fn_report *report, const fn_photos *photos);
 /// auc and eer.
 void fn_report_roc(fn_report *report, const fn_roc *roc);
