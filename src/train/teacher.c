@@ -3,12 +3,14 @@
 // The file is one of checkpoint.h: its JSON says which network and which images, a block holds the rows.
 #include "train/teacher.h"
 
+#include "align/template.h"
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/path.h"
 #include "embed/compatible.h"
 #include "train/checkpoint.h"
+#include "train/export.h"
 #include "train/loader.h"
 
 #include <facenet/embed.h>
@@ -99,14 +101,22 @@ static int read_kept(fn_teacher *t, const char *path, const char *description) {
     return is_kept;
 }
 
+// The teacher's template, or the one that its is when scaled to the teacher's input.
 static int check_template(const fn_embedder *embedder, const fn_dataset *dataset, const char *template_name) {
-    const char *wanted = fn_embedder_template(embedder)->name;
+    const fn_template *wanted = fn_embedder_template(embedder);
     const char *cut = template_name ? template_name : fn_dataset_geometry(dataset)->template_name;
-    if (strcmp(cut, wanted) == 0)
-        return FN_OK;
-    return fn_fail(FN_EINVAL, "the teacher %s wants faces cut by %s, those of %s are cut by %s",
-                   fn_embedder_name(embedder), wanted, fn_dataset_root(dataset),
-                   *cut ? cut : "nobody knows what");
+    const fn_input_spec input = {.width = wanted->width, .height = wanted->height};
+    fn_template *scaled = NULL;
+    int rc =
+        strcmp(cut, wanted->name) == 0 ? FN_OK : fn_export_template(&scaled, template_name, dataset, &input);
+    if (rc < 0 || strcmp(cut, wanted->name) == 0)
+        return rc;
+    const int is_same = scaled && strcmp(scaled->name, wanted->name) == 0;
+    fn_template_free(scaled);
+    return is_same ? FN_OK
+                   : fn_fail(FN_EINVAL, "the teacher %s wants faces cut by %s, those of %s are cut by %s",
+                             fn_embedder_name(embedder), wanted->name, fn_dataset_root(dataset),
+                             *cut ? cut : "nobody knows what");
 }
 
 static fn_embedder_options embedder_options(const fn_train_options *options) {
