@@ -3,6 +3,7 @@
 // facenet lmnn: a better distance for an embedder, learnt on known people and measured on others.
 #include "lesson.h"
 #include "output.h"
+#include "progress.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,7 @@ static const int error_k[N_K] = {1, 3, 5}; // neighbours of the errors that are 
 
 static const char *out_path, *face_text;
 static fn_lmnn_options lmnn = FN_LMNN_OPTIONS_INIT;
-static double hold_out = 0.2;
+static double hold_out = 0.2, regularization = -1, whitening = -1; // the latter below 0: chosen
 static int seed = 1;
 
 static const cli_option options[] = {
@@ -23,12 +24,12 @@ static const cli_option options[] = {
      4},
     {"mu", 0, "X", "weight of pushing others away, 0 to 1; the rest is drawing near [0.5]", CLI_REAL,
      &lmnn.mu, 0, 1},
-    {"regularization", 0, "X", "weight of staying near where learning starts [10]", CLI_REAL,
-     &lmnn.regularization, 0, 1e6},
+    {"regularization", 0, "X", "weight of staying near where learning starts [chosen]", CLI_REAL,
+     &regularization, 0, 1e6},
     {"whitening", 0, "X",
      "start by shrinking directions in which photographs of one person differ, the less "
-     "the larger X; 0: do not [0.3]",
-     CLI_REAL, &lmnn.whitening, 0, 1e6},
+     "the larger X; 0: do not [chosen]",
+     CLI_REAL, &whitening, 0, 1e6},
     {"balance", 0, "X", "0: every photograph counts alike; 1: every person [0]", CLI_REAL, &lmnn.balance, 0,
      1},
     {"iterations", 0, "N", "most steps of a pass [200]", CLI_COUNT, &lmnn.iterations, 1, 1000000},
@@ -48,9 +49,12 @@ static const cli_command command = {
         "Learns a linear map after which photographs of one person are nearer to each other than to\n"
         "those of others (large-margin nearest neighbours), and writes the model with that map as its\n"
         "last layer. Learns from the faces of the gallery, or from photographs DIR/<name>/*.\n"
+        "How far the map goes is chosen by trials: in each, some of the people are left out and measured\n"
+        "with. Where nothing helps them no model is written, and that is done too (0). --whitening or\n"
+        "--regularization say it instead (the other is 0 then).\n"
         "Prints, for people held out, how often the nearest 1, 3, 5 others name the wrong person before\n"
         "and after. The new model wants people enrolled anew, and a calibration:\n"
-        "facenet eval calibrate --write.",
+        "facenet eval calibrate --write. SIGINT and SIGTERM end it, and nothing is written (1).",
     .options = options,
     .shared = CLI_SHARED_GALLERY | CLI_SHARED_MODEL | CLI_SHARED_PICTURES,
     .min_operands = 0,
@@ -136,14 +140,20 @@ static int cut_people(cut *c, const cli_lesson *l) {
 
 typedef struct outcome {
     fn_lmnn_result learnt;
+    fn_lmnn_trial trials[FN_LMNN_MAX_TRIALS];
+    size_t n_trials; // 0: nothing was chosen
+    int keeps;       // 1: no setting helped people left out
     size_t n_asked;
     double before[N_K], after[N_K]; // error of k nearest neighbours on people held out
 } outcome;
 
+// Of a single person, or of people of one photograph each, nothing can be asked: n_asked stays 0.
 static int measure(outcome *o, const cut *c, const float *L, int rank) {
     const size_t n = c->n - c->n_learn;
     const float *rows = c->rows + c->n_learn * (size_t)c->d;
     const int *label = c->label + c->n_learn;
+    if (c->n_held < 2)
+        return CLI_DONE;
     float *mapped = malloc((n * (size_t)rank + 1) * sizeof *mapped);
     if (!mapped) {
         cli_error("out of memory");
@@ -158,19 +168,27 @@ static int measure(outcome *o, const cut *c, const float *L, int rank) {
     }
     free(mapped);
     if (!is_good)
-        cli_error("the people held out cannot be measured: %s; hold out more, or nobody (--hold-out 0)",
-                  fn_last_error());
+        cli_error("the people held out cannot be measured: %s", fn_last_error());
     return is_good ? CLI_DONE : CLI_INPUTS;
 }
 
 static json_t *describe(const cut *c, const outcome *o, int rank) {
-    json_t *object =
-        json_pack("{s:s, s:i, s:i, s:f, s:f, s:i, s:I, s:i, s:I, s:f, s:f, s:I, s:I}", "method", "lmnn",
-                  "rank", rank, "k", lmnn.k, "whitening", lmnn.whitening, "regularization",
-                  lmnn.regularization, "people", c->n_people - c->n_held, "vectors", (json_int_t)c->n_learn,
-                  "held_out_people", c->n_held, "held_out_vectors", (json_int_t)o->n_asked, "loss_before",
-                  o->learnt.loss_before, "loss", o->learnt.loss, "impostors_before",
-                  (json_int_t)o->learnt.n_impostors_before, "impostors", (json_int_t)o->learnt.n_impostors);
+    json_t *object = json_pack(
+        "{s:s, s:b, s:i, s:i, s:f, s:f, s:i, s:i, s:I, s:i, s:I, s:f, s:f, s:I, s:I}", "method", "lmnn",
+        "kept", o->keeps, "rank", rank, "k", lmnn.k, "whitening", lmnn.whitening, "regularization",
+        lmnn.regularization, "steps", o->learnt.iterations, "people", c->n_people - c->n_held, "vectors",
+        (json_int_t)c->n_learn, "held_out_people", c->n_held, "held_out_vectors", (json_int_t)o->n_asked,
+        "loss_before", o->learnt.loss_before, "loss", o->learnt.loss, "impostors_before",
+        (json_int_t)o->learnt.n_impostors_before, "impostors", (json_int_t)o->learnt.n_impostors);
+    json_t *trials = o->n_trials ? json_array() : NULL;
+    for (size_t i = 0; i < o->n_trials; i++) {
+        const fn_lmnn_trial *t = &o->trials[i];
+        json_array_append_new(trials, json_pack("{s:f, s:f, s:i, s:f, s:f, s:f}", "whitening", t->whitening,
+                                                "regularization", t->regularization, "steps", t->iterations,
+                                                "error", t->error, "gain", t->gain, "gain_se", t->gain_se));
+    }
+    if (trials)
+        json_object_set_new(object, "trials", trials);
     for (int i = 0; i < N_K && o->n_asked; i++) {
         char key[32];
         snprintf(key, sizeof key, "error_of_%d_before", error_k[i]);
@@ -181,12 +199,27 @@ static json_t *describe(const cut *c, const outcome *o, int rank) {
     return object;
 }
 
+static void print_trial(const fn_lmnn_trial *t) {
+    printf("tried\twhitening %g, ", t->whitening);
+    if (t->iterations)
+        printf("then at most %d steps, regularization %g", t->iterations, t->regularization);
+    else
+        printf("no steps");
+    printf("\terror %.4f, less by %.4f +- %.4f\n", t->error, t->gain, t->gain_se);
+}
+
 static void print(const cut *c, const outcome *o, int rank) {
     if (cli.json) {
         cli_json_line(describe(c, o, rank));
         return;
     }
     printf("learnt from\t%d people, %zu photographs\n", c->n_people - c->n_held, c->n_learn);
+    for (size_t i = 0; i < o->n_trials; i++)
+        print_trial(&o->trials[i]);
+    if (o->keeps)
+        return;
+    printf("chosen\twhitening %g, regularization %g, steps %d\n", lmnn.whitening, lmnn.regularization,
+           o->learnt.iterations);
     printf("numbers\t%d of %d\n", rank, c->d);
     printf("impostors\t%lld, then %lld\n", (long long)o->learnt.n_impostors_before,
            (long long)o->learnt.n_impostors);
@@ -195,34 +228,82 @@ static void print(const cut *c, const outcome *o, int rank) {
         printf("wrong by %d nearest\t%.4f, then %.4f\n", error_k[i], o->before[i], o->after[i]);
 }
 
+static int progress(void *user, uint64_t done, uint64_t total) {
+    uint64_t *known = user;
+    if (total != *known) { // another part of the work
+        cli_progress_clear();
+        cli_progress_start(total);
+    }
+    *known = total;
+    cli_progress_show(done);
+    return cli_asked_to_stop();
+}
+
+// Both are given as much as they want of the options; those that are chosen are written there.
+static int choose_and_learn(float *L, outcome *o, const cut *c) {
+    uint64_t total = 0;
+    fn_control control = FN_CONTROL_INIT;
+    control.user = &total;
+    control.progress = progress;
+    int rc = FN_OK;
+    if (regularization < 0 && whitening < 0) {
+        rc = fn_lmnn_choose(&lmnn, c->rows, c->label, c->n_learn, c->d, &lmnn, (uint64_t)seed, o->trials,
+                            &o->n_trials, &control);
+        o->keeps = rc == 0 && (lmnn.rank == 0 || lmnn.rank == c->d);
+    } else {
+        lmnn.regularization = regularization < 0 ? 0 : regularization;
+        lmnn.whitening = whitening < 0 ? 0 : whitening;
+    }
+    if (rc >= 0 && !o->keeps)
+        rc = fn_lmnn_learn(L, c->rows, c->label, c->n_learn, c->d, &lmnn, &o->learnt, &control);
+    cli_progress_clear();
+    return rc;
+}
+
+static int write_model(const cut *c, const outcome *o, const float *L, int rank) {
+    json_t *object = describe(c, o, rank);
+    char *note = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(6));
+    json_decref(object);
+    const int rc =
+        fn_metric_write(out_path, cli.model ? cli.model : "mobilefacenet", cli.models, L, rank, c->d, note);
+    free(note);
+    if (rc < 0)
+        cli_error("%s", fn_last_error());
+    return rc < 0 ? CLI_INPUTS : CLI_DONE;
+}
+
+static void say_what_it_means(const cut *c, const outcome *o) {
+    if (o->keeps)
+        cli_note(
+            "nothing helps people left out of the learning: no model is written, keep the one that is there, "
+            "or learn from more people");
+    else if (c->n_held && o->n_asked == 0)
+        cli_note("of the %d held out nobody can be asked for: that takes two people, one of them with two "
+                 "photographs; hold out more, or nobody (--hold-out 0)",
+                 c->n_held);
+    else if (o->n_asked && o->before[0] > 0 && o->after[0] >= o->before[0])
+        cli_note(
+            "nothing was gained for people held out: keep the model as it is, or learn from more people");
+}
+
 static int learn(const cut *c) {
-    const char *model = cli.model ? cli.model : "mobilefacenet";
     const int rank = lmnn.rank ? lmnn.rank : c->d;
     outcome o = {.n_asked = 0};
     float *L = malloc((size_t)rank * (size_t)c->d * sizeof *L);
-    int rc = L ? fn_lmnn_learn(L, c->rows, c->label, c->n_learn, c->d, &lmnn, &o.learnt, NULL) : FN_ENOMEM;
+    int rc = L ? choose_and_learn(L, &o, c) : FN_ENOMEM;
     int code = CLI_DONE;
     if (rc < 0) {
-        cli_error("%s", L ? fn_last_error() : "out of memory");
+        cli_error("%s%s", L ? fn_last_error() : "out of memory",
+                  rc == FN_ECANCELLED ? ": nothing was written" : "");
         code = CLI_INPUTS;
     }
-    if (code == CLI_DONE && c->n_held)
+    if (code == CLI_DONE && !o.keeps && c->n_held)
         code = measure(&o, c, L, rank);
-    if (code == CLI_DONE) {
-        json_t *object = describe(c, &o, rank);
-        char *note = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(6));
-        json_decref(object);
-        if (fn_metric_write(out_path, model, cli.models, L, rank, c->d, note) < 0) {
-            cli_error("%s", fn_last_error());
-            code = CLI_INPUTS;
-        }
-        free(note);
-    }
+    if (code == CLI_DONE && !o.keeps)
+        code = write_model(c, &o, L, rank);
     if (code == CLI_DONE) {
         print(c, &o, rank);
-        if (o.n_asked && o.before[0] > 0 && o.after[0] >= o.before[0])
-            cli_note(
-                "nothing was gained for people held out: keep the model as it is, or learn from more people");
+        say_what_it_means(c, &o);
     }
     free(L);
     return code;
@@ -248,8 +329,6 @@ static int read_lesson(cli_lesson *lesson, fn_recognizer *recognizer, char *fold
 
 int cmd_lmnn(int argc, char **argv) {
     int n;
-    lmnn.regularization = 10;
-    lmnn.whitening = 0.3;
     const int end = cli_parse(&command, argc, argv, &n);
     if (end >= 0)
         return end;
@@ -264,12 +343,14 @@ int cmd_lmnn(int argc, char **argv) {
     if (cli.mirror)
         return cli_usage_error(
             &command, "the map follows the network, --mirror follows the map: use it with the new model");
+    lmnn.threads = cli.threads;
+    cli_stop_on_signals();
     fn_recognizer *recognizer;
     int code = cli_recognizer_open(&recognizer, 0);
     if (code != CLI_DONE)
         return code;
     code = read_lesson(&lesson, recognizer, n ? argv[1] : NULL);
-    if (code <= CLI_INPUTS && lesson.n) {
+    if (code <= CLI_INPUTS && lesson.n && !cli_asked_to_stop()) {
         cut c;
         int learnt = CLI_INPUTS;
         if (cut_people(&c, &lesson))

@@ -2,8 +2,8 @@
 //
 // facenet train: a folder of faces in, a network out. The options are the library's own table.
 #include "cli.h"
+#include "progress.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,18 +61,12 @@ static void fill_options(void) {
 
 // ---- what is shown ---------------------------------------------------------------------------
 
-static volatile sig_atomic_t wants_stop;
 static int64_t drawn_ms;
 static int is_drawn;
 
-static void stop(int signal_number) {
-    (void)signal_number;
-    wants_stop = 1;
-}
-
 static int asked_to_stop(void *user, uint64_t done, uint64_t total) {
     (void)user, (void)done, (void)total;
-    return wants_stop;
+    return cli_asked_to_stop();
 }
 
 static void clear_line(void) {
@@ -119,7 +113,7 @@ static int show(void *user, const fn_train_progress *p) {
     const int is_live = *(const int *)user;
     const int64_t now = fn_clock_ms();
     if (cli.quiet)
-        return wants_stop;
+        return cli_asked_to_stop();
     if (p->is_epoch_end) {
         clear_line();
         print_epoch(p);
@@ -133,7 +127,7 @@ static int show(void *user, const fn_train_progress *p) {
         print_step(p);
         fputc('\n', stderr);
     }
-    return wants_stop;
+    return cli_asked_to_stop();
 }
 
 // ---- the verb --------------------------------------------------------------------------------
@@ -178,15 +172,12 @@ static int run(void) {
     control.log = tell;
     train.progress = show;
     train.user = &is_live;
-    struct sigaction action = {.sa_handler = stop,
-                               .sa_flags = (int)SA_RESETHAND}; // a second one ends at once
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    cli_stop_on_signals();
     int rc = fn_train_run(&train, &result, &control);
     clear_line();
     if (result.rank > 0 && !freopen("/dev/null", "w", stderr)) // rank 0 speaks for all
         return CLI_INPUTS;
-    if (rc < 0 && !(rc == FN_ECANCELLED && wants_stop))
+    if (rc < 0 && !(rc == FN_ECANCELLED && cli_asked_to_stop()))
         return exit_code(rc);
     if (result.step && result.rank == 0)
         say_what_next(&result, rc < 0);

@@ -5,6 +5,7 @@
 
 #include "cli.h"
 
+#include <signal.h>
 #include <unistd.h>
 
 #define REDRAW_MS 200
@@ -44,4 +45,21 @@ void cli_progress_clear(void) {
     if (shown)
         fputs("\r\033[K", stderr);
     shown = 0;
+}
+
+static volatile sig_atomic_t wants_stop;
+
+static void stop(int signal_number) {
+    (void)signal_number;
+    wants_stop = 1;
+}
+
+void cli_stop_on_signals(void) {
+    const struct sigaction action = {.sa_handler = stop, .sa_flags = (int)SA_RESETHAND};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+int cli_asked_to_stop(void) {
+    return wants_stop != 0;
 }

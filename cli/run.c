@@ -176,7 +176,7 @@ static int progress(void *user, uint64_t done, uint64_t total) {
     (void)user;
     (void)total;
     cli_progress_show(done);
-    return 0;
+    return cli_asked_to_stop();
 }
 
 int cli_run(fn_recognizer *recognizer, cli_inputs *inputs, const fn_analyze_options *options,

@@ -24,13 +24,15 @@ static int check(const fn_lmnn_options *o, size_t n, int d) {
         return fn_fail(FN_EINVAL, "the rank is 1 to %d, not %d", d, o->rank);
     if (o->k < 1 || o->k > FN_LMNN_MAX_K)
         return fn_fail(FN_EINVAL, "1 to %d target neighbours, not %d", FN_LMNN_MAX_K, o->k);
+    if (o->threads < 0)
+        return fn_fail(FN_EINVAL, "%d threads: one per processor is 0", o->threads);
     if (o->iterations < 0 || o->passes < 1)
         return fn_fail(FN_EINVAL, "%d steps in %d passes are not possible", o->iterations, o->passes);
     if (!(o->mu >= 0 && o->mu <= 1) || !(o->margin > 0 && isfinite(o->margin)) ||
         !(o->regularization >= 0 && isfinite(o->regularization)) ||
-        !(o->whitening >= 0 && isfinite(o->whitening)))
-        return fn_fail(FN_EINVAL,
-                       "mu is 0 to 1, the margin above 0, regularization and whitening are not negative");
+        !(o->whitening >= 0 && isfinite(o->whitening)) || !(o->balance >= 0 && o->balance <= 1))
+        return fn_fail(FN_EINVAL, "mu and balance are 0 to 1, the margin is above 0, regularization and "
+                                  "whitening are not negative");
     return FN_OK;
 }
 
@@ -42,6 +44,11 @@ static int check_vectors(const float *x, const int *label, size_t n, int d) {
     for (size_t i = 1; i < n; i++)
         n_others += label[i] != label[0];
     return n_others ? FN_OK : fn_fail(FN_EINVAL, "all vectors are of one person: nobody can be told apart");
+}
+
+int fn_lmnn_check(const fn_lmnn_options *options, const float *x, const int *label, size_t n, int d) {
+    const int rc = check(options, n, d);
+    return rc < 0 ? rc : check_vectors(x, label, n, d);
 }
 
 /// The present map and the next one to be tried, with what is known of each.
@@ -163,8 +170,8 @@ int fn_lmnn_learn(float *L, const float *embeddings, const int *label, size_t n,
     descent s = {0};
     if (options)
         o = *options;
-    int rc = check(&o, n, d);
-    if (rc < 0 || (rc = check_vectors(embeddings, label, n, d)) < 0)
+    int rc = fn_lmnn_check(&o, embeddings, label, n, d);
+    if (rc < 0)
         return rc;
     o.rank = o.rank ? o.rank : d;
     if ((rc = descent_init(&s, (size_t)o.rank * (size_t)d)) == FN_OK &&

@@ -34,6 +34,9 @@ typedef struct fn_lmnn {
 /// not matter.
 enum { FN_LMNN_PARTS = 8, FN_LMNN_MAX_K = 64 };
 
+/// Whether there is something to learn from, and the options are in range. FN_EINVAL.
+int fn_lmnn_check(const fn_lmnn_options *options, const float *x, const int *label, size_t n, int d);
+
 /// options must have been checked; x and label must outlive it. L0: (rank, d), copied. FN_ENOMEM.
 int fn_lmnn_open(fn_lmnn *m, const float *x, const int *label, size_t n, int d,
                  const fn_lmnn_options *options, const double *L0);

@@ -11,6 +11,7 @@
 #include "train/lmnn.h"
 
 #include <math.h>
+#include <omp.h>
 #include <string.h>
 
 /// Candidates reach this share of the margin beyond it, so that those who come to be impostors before the
@@ -53,10 +54,14 @@ void fn_lmnn_close(fn_lmnn *m) {
     *m = (fn_lmnn){0};
 }
 
+static int threads_of(const fn_lmnn *m) {
+    return m->options.threads > 0 ? m->options.threads : omp_get_max_threads();
+}
+
 /// y = L x, at unit length where that is asked for.
 static void map_rows(fn_lmnn *m, const double *L) {
     size_t rank = (size_t)m->options.rank, d = (size_t)m->d;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) num_threads(threads_of(m))
     for (size_t i = 0; i < m->n; i++) {
         double *y = m->y + i * rank, square = 0;
         const float *x = m->x + i * d;
@@ -224,7 +229,7 @@ static double run_anchor(const fn_lmnn *m, size_t i, double *dy, int64_t *n_impo
 /// Adds the parts of dy into the first and takes them back through the division by the length.
 static void collect(fn_lmnn *m) {
     size_t rank = (size_t)m->options.rank, size = m->n * rank;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) num_threads(threads_of(m))
     for (size_t i = 0; i < m->n; i++) {
         double *dy = m->dy + i * rank, along = 0;
         const double *y = m->y + i * rank;
@@ -243,7 +248,7 @@ double fn_lmnn_loss(fn_lmnn *m, const double *L, double *dL, int64_t *n_impostor
     double part_loss[FN_LMNN_PARTS] = {0}, loss = 0, away = 0;
     int64_t part_open[FN_LMNN_PARTS] = {0}, open = 0;
     map_rows(m, L);
-#pragma omp parallel for schedule(static, 1)
+#pragma omp parallel for schedule(static, 1) num_threads(threads_of(m))
     for (size_t part = 0; part < FN_LMNN_PARTS; part++) {
         double *dy = m->dy + part * size;
         memset(dy, 0, size * sizeof *dy);
@@ -255,7 +260,7 @@ double fn_lmnn_loss(fn_lmnn *m, const double *L, double *dL, int64_t *n_impostor
         open += part_open[part];
     }
     collect(m);
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) num_threads(threads_of(m))
     for (size_t r = 0; r < rank; r++) {
         double *row = dL + r * d;
         for (size_t k = 0; k < d; k++)
