@@ -2,8 +2,10 @@
 //
 // How far a metric may leave the vectors it starts from: few people teach a map little that holds for others,
 // and a map that fits them best errs more on everybody else. So settings are tried on people held out. First
-// the whitening, which one number decides, then steps of learning from the best start; a coarse grid of
-// factors, because finer ones could not be told apart.
+// the whitening, which one number decides: settings side by side are alike, so each is judged together with
+// its neighbours, or the luckiest would win. Then steps of learning from the best start, held back less and
+// less until that has not paid twice in a row. The grids are coarse, because finer ones could not be told
+// apart.
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/random.h"
@@ -17,7 +19,7 @@ enum { FOLDS = 5, REPEATS = 2, TRIALS = FOLDS * REPEATS, MIN_PEOPLE = 4 };
 static const int error_k[] = {1, 3, 5};
 enum { N_K = sizeof error_k / sizeof *error_k };
 static const double whitenings[] = {100, 30, 10, 3, 1, 0.3}; // the mildest first: it wins a draw
-static const double regularizations[] = {100, 10, 1};
+static const double regularizations[] = {100, 10, 1, 0.1, 0.01};
 enum {
     N_WHITENINGS = sizeof whitenings / sizeof *whitenings,
     N_REGULARIZATIONS = sizeof regularizations / sizeof *regularizations,
@@ -33,6 +35,7 @@ typedef struct chooser {
     int *person, *n_of; // (n), (n_people): of a row; vectors of a person
     int *fold_of;       // (REPEATS, n_people)
     float *learn, *held, *mapped, *L;
+    double *start; // (rank, d)
     int *learn_label, *held_label;
     double plain[TRIALS]; // errors of the plain start
     uint64_t done, total; // passes of learning
@@ -47,6 +50,7 @@ static void chooser_free(chooser *c) {
     fn_free(c->held);
     fn_free(c->mapped);
     fn_free(c->L);
+    fn_free(c->start);
     fn_free(c->learn_label);
     fn_free(c->held_label);
 }
@@ -110,9 +114,10 @@ static int chooser_init(chooser *c, uint64_t seed) {
     c->held = fn_calloc(n * d, sizeof *c->held);
     c->mapped = fn_calloc(n * (size_t)c->rank, sizeof *c->mapped);
     c->L = fn_calloc((size_t)c->rank * d, sizeof *c->L);
+    c->start = fn_calloc((size_t)c->rank * d, sizeof *c->start);
     c->learn_label = fn_calloc(n, sizeof *c->learn_label);
     c->held_label = fn_calloc(n, sizeof *c->held_label);
-    if (!c->person || !c->n_of || !c->fold_of || !c->learn || !c->held || !c->mapped || !c->L ||
+    if (!c->person || !c->n_of || !c->fold_of || !c->learn || !c->held || !c->mapped || !c->L || !c->start ||
         !c->learn_label || !c->held_label)
         return fn_fail_memory();
     const int rc = number_people(c);
@@ -125,6 +130,24 @@ static int relay(void *user, uint64_t done, uint64_t total) {
     return fn_control_step(c->control, c->done, c->total) == FN_ECANCELLED;
 }
 
+// The map of the first n rows of c->learn. Without steps it is where learning starts.
+static int learn(chooser *c, const fn_lmnn_options *options, size_t n) {
+    fn_lmnn_options o = *options;
+    fn_control control = FN_CONTROL_INIT;
+    int rc;
+    o.rank = c->rank;
+    control.user = c;
+    control.progress = relay;
+    control.deadline_ms = c->control ? c->control->deadline_ms : 0;
+    if (o.iterations)
+        return fn_lmnn_learn(c->L, c->learn, c->learn_label, n, c->d, &o, NULL, &control);
+    if ((rc = fn_lmnn_start(c->start, c->learn, c->learn_label, n, c->d, &o)) < 0)
+        return rc;
+    for (size_t i = 0; i < (size_t)c->rank * (size_t)c->d; i++)
+        c->L[i] = (float)c->start[i];
+    return FN_OK;
+}
+
 // Learns without the people of a fold and measures on them. *error: the mean over error_k.
 static int try_fold(double *error, chooser *c, const fn_lmnn_options *options, int repeat, int fold) {
     const size_t d = (size_t)c->d;
@@ -134,11 +157,7 @@ static int try_fold(double *error, chooser *c, const fn_lmnn_options *options, i
         memcpy(is_held ? c->held + n_held * d : c->learn + n_learn * d, c->x + i * d, d * sizeof *c->x);
         *(is_held ? &c->held_label[n_held++] : &c->learn_label[n_learn++]) = c->person[i];
     }
-    fn_control control = FN_CONTROL_INIT;
-    control.user = c;
-    control.progress = relay;
-    control.deadline_ms = c->control ? c->control->deadline_ms : 0;
-    int rc = fn_lmnn_learn(c->L, c->learn, c->learn_label, n_learn, c->d, options, NULL, &control);
+    int rc = learn(c, options, n_learn);
     c->done++;
     if (rc == FN_OK)
         rc = fn_control_step(c->control, c->done, c->total);
@@ -178,11 +197,53 @@ static int try_setting(fn_lmnn_trial *trial, chooser *c, const fn_lmnn_options *
     return FN_OK;
 }
 
+// The gain of trial i of the whitenings, together with those of its neighbours; beyond the mildest lie the
+// vectors as they are, trial 0.
+static double smooth_gain(const fn_lmnn_trial *trial, int i) {
+    const double stronger = i < N_WHITENINGS ? trial[i + 1].gain : trial[i].gain;
+    return (trial[i - 1].gain + 2 * trial[i].gain + stronger) / 4;
+}
+
+// Fills trial[0..*n - 1]; returns the best of them, or an error.
+static int try_all(fn_lmnn_trial *trial, int *n, chooser *c, const fn_lmnn_options *options) {
+    fn_lmnn_options o = *options;
+    int rc, best = 0;
+    *n = 0;
+    o.whitening = o.regularization = 0;
+    o.iterations = 0;
+    if ((rc = try_setting(&trial[(*n)++], c, &o, 1)) < 0)
+        return rc;
+    for (int w = 0; w < N_WHITENINGS; w++) {
+        o.whitening = whitenings[w];
+        if ((rc = try_setting(&trial[(*n)++], c, &o, 0)) < 0)
+            return rc;
+    }
+    double gain = 0;
+    for (int i = 1; i <= N_WHITENINGS; i++)
+        if (smooth_gain(trial, i) > gain) {
+            gain = smooth_gain(trial, i);
+            best = i;
+        }
+    o = *options;
+    o.whitening = trial[best].whitening;
+    for (int r = 0, n_idle = 0; r < N_REGULARIZATIONS && o.iterations && n_idle < 2; r++) {
+        o.regularization = regularizations[r];
+        const int at = (*n)++;
+        if ((rc = try_setting(&trial[at], c, &o, 0)) < 0)
+            return rc;
+        n_idle = trial[at].gain > trial[best].gain ? 0 : n_idle + 1;
+        if (!n_idle)
+            best = at;
+    }
+    return best;
+}
+
 int fn_lmnn_choose(fn_lmnn_options *chosen, const float *embeddings, const int *label, size_t n, int d,
                    const fn_lmnn_options *options, uint64_t seed, fn_lmnn_trial *trials, size_t *n_trials,
                    const fn_control *control) {
-    fn_lmnn_options o = FN_LMNN_OPTIONS_INIT, tried, best;
+    fn_lmnn_options o = FN_LMNN_OPTIONS_INIT;
     fn_lmnn_trial trial[N_SETTINGS];
+    int n_tried = 0;
     if (options)
         o = *options;
     int rc = fn_lmnn_check(&o, embeddings, label, n, d);
@@ -192,49 +253,20 @@ int fn_lmnn_choose(fn_lmnn_options *chosen, const float *embeddings, const int *
         .x = embeddings, .label = label, .n = n, .d = d, .rank = o.rank ? o.rank : d, .control = control};
     rc = chooser_init(&c, seed);
     c.total = (uint64_t)N_SETTINGS * REPEATS * (uint64_t)c.n_folds;
-    best = o;
-    best.whitening = best.regularization = 0;
-    best.iterations = 0;
-    int at = 0, winner = 0;
     if (rc == FN_OK)
-        rc = try_setting(&trial[at++], &c, &best, 1);
-    for (int w = 0; w < N_WHITENINGS && rc == FN_OK; w++) {
-        tried = o;
-        tried.regularization = 0;
-        tried.iterations = 0;
-        tried.whitening = whitenings[w];
-        rc = try_setting(&trial[at], &c, &tried, 0);
-        if (rc == FN_OK && trial[at].gain > trial[winner].gain) {
-            winner = at;
-            best = tried;
-        }
-        at++;
-    }
-    const double whitening = best.whitening;
-    for (int r = 0; r < N_REGULARIZATIONS && rc == FN_OK && o.iterations; r++) {
-        tried = o;
-        tried.whitening = whitening;
-        tried.regularization = regularizations[r];
-        rc = try_setting(&trial[at], &c, &tried, 0);
-        if (rc == FN_OK && trial[at].gain > trial[winner].gain) {
-            winner = at;
-            best = tried;
-        }
-        at++;
-    }
+        rc = try_all(trial, &n_tried, &c, &o);
     chooser_free(&c);
     if (rc < 0)
         return rc;
-    const int helps = trial[winner].gain > trial[winner].gain_se;
-    if (!helps) {
-        best = o;
-        best.whitening = best.regularization = 0;
-        best.iterations = 0;
-    }
-    *chosen = best;
+    const fn_lmnn_trial *best = &trial[rc];
+    const int helps = best->gain > best->gain_se;
+    *chosen = o;
+    chosen->whitening = helps ? best->whitening : 0;
+    chosen->regularization = helps ? best->regularization : 0;
+    chosen->iterations = helps ? best->iterations : 0;
     if (n_trials)
-        *n_trials = (size_t)at;
+        *n_trials = (size_t)n_tried;
     if (trials)
-        memcpy(trials, trial, (size_t)at * sizeof *trial);
+        memcpy(trials, trial, (size_t)n_tried * sizeof *trial);
     return helps;
 }
