@@ -217,9 +217,10 @@ static void print(const cut *c, const outcome *o, int rank) {
     for (size_t i = 0; i < o->n_trials; i++)
         print_trial(&o->trials[i]);
     if (o->keeps)
-        return;
-    printf("chosen\twhitening %g, regularization %g, steps %d\n", lmnn.whitening, lmnn.regularization,
-           o->learnt.iterations);
+        puts("chosen\tnone");
+    else
+        printf("chosen\twhitening %g, regularization %g, steps %d\n", lmnn.whitening, lmnn.regularization,
+               o->learnt.iterations);
     printf("numbers\t%d of %d\n", rank, c->d);
     printf("impostors\t%lld, then %lld\n", (long long)o->learnt.n_impostors_before,
            (long long)o->learnt.n_impostors);
@@ -254,7 +255,7 @@ static int choose_and_learn(float *L, outcome *o, const cut *c) {
         lmnn.regularization = regularization < 0 ? 0 : regularization;
         lmnn.whitening = whitening < 0 ? 0 : whitening;
     }
-    if (rc >= 0 && !o->keeps)
+    if (rc >= 0) // where the vectors are kept: the identity
         rc = fn_lmnn_learn(L, c->rows, c->label, c->n_learn, c->d, &lmnn, &o->learnt, &control);
     cli_progress_clear();
     return rc;
@@ -297,7 +298,7 @@ static int learn(const cut *c) {
                   rc == FN_ECANCELLED ? ": nothing was written" : "");
         code = CLI_INPUTS;
     }
-    if (code == CLI_DONE && !o.keeps && c->n_held)
+    if (code == CLI_DONE && c->n_held)
         code = measure(&o, c, L, rank);
     if (code == CLI_DONE && !o.keeps)
         code = write_model(c, &o, L, rank);
