@@ -138,6 +138,15 @@ static int show(void *user, const fn_train_progress *p) {
 
 // ---- the verb --------------------------------------------------------------------------------
 
+// A run without options that is to go on has to be there.
+static int nothing_to_resume(void) {
+    char path[4096];
+    if (!train.resume || !train.out || train.data)
+        return 0;
+    snprintf(path, sizeof path, "%s/config.json", train.out);
+    return access(path, F_OK) != 0;
+}
+
 static int exit_code(int rc) {
     switch (rc) {
     case FN_EINVAL:
@@ -166,6 +175,8 @@ static void say_what_next(const fn_train_result *result, int was_stopped) {
                  result->best_epoch, result->best.accuracy, train.out, train.out);
     else
         cli_note("the run is in %s, its page is %s/report.html", train.out, train.out);
+    if (!*result->model)
+        return;
     cli_note("next: facenet eval calibrate --write --data NAME --model %s FOLDER, facenet enroll --model %s",
              result->model, result->model);
 }
@@ -221,6 +232,10 @@ int cmd_train(int argc, char **argv) {
     int end = cli_parse(&command, argc, argv, &n);
     if (end < 0)
         end = read_config(argc, argv, &texts);
+    if (end < 0 && nothing_to_resume()) {
+        cli_error("%s: there is no run to go on with", train.out);
+        end = CLI_INPUTS;
+    }
     if (end < 0)
         end = run();
     fn_string_free(texts);

@@ -83,6 +83,23 @@ int cli_usage_error(const cli_command *command, const char *format, ...) {
     return CLI_USAGE;
 }
 
+// Text from column `indent` on, in lines of at most 100; the first goes on in column `at`, when there is
+// room.
+static void print_wrapped(const char *text, int at, int indent) {
+    if (at >= indent) {
+        putchar('\n');
+        at = 0;
+    }
+    for (size_t room = (size_t)(100 - indent), n; *text; text += n + strspn(text + n, " "), at = 0) {
+        n = strlen(text);
+        if (n > room)
+            for (n = room; n && text[n] != ' '; n--)
+                ;
+        n = n ? n : strcspn(text, " "); // a word longer than a line
+        printf("%*s%.*s\n", indent - at, "", (int)n, text);
+    }
+}
+
 static void print_help(const cli_command *command) {
     const char *start = "usage: ";
     for (const char *form = command->operands; form;) {
@@ -96,12 +113,12 @@ static void print_help(const cli_command *command) {
     printf("\n%s\n\n", command->about);
     const cli_option *o;
     for (size_t i = 0; (o = cli_option_at(command, i)); i++) {
-        char left[64], letter[8] = "";
+        char letter[8] = "";
         if (o->letter)
             snprintf(letter, sizeof letter, "-%c, ", o->letter);
-        snprintf(left, sizeof left, "%s--%s%s%s", letter, o->name, o->argument ? " " : "",
-                 o->argument ? o->argument : "");
-        printf("  %-26s%s %s\n", left, strlen(left) > 26 ? "\n                            " : "", o->help);
+        int n =
+            printf("  %s--%s%s%s", letter, o->name, o->argument ? " " : "", o->argument ? o->argument : "");
+        print_wrapped(o->help, n, 29);
     }
     printf("  %-26s %s\n", "--help", "print this");
 }

@@ -92,7 +92,7 @@ typedef struct fn_train_options {
     const char *loss; // triplet, soft-triplet, softmax, arcface, distill, harmonic
     const char
         *mining; // auto (the loss's own), semi-hard, semi-hard-random, any-violator, batch-hard, random
-    const char *reduction;    // of triplets: sum (the paper), mean (OpenFace)
+    const char *reduction;    // of triplets: auto (the loss's own), sum (FaceNet), mean (OpenFace)
     double margin;            // -1: the loss's own
     double loss_scale;        // arcface, softmax: factor of the embeddings; 0: its own
     double centre_weight;     // softmax: of the centre loss; -1: its own
@@ -144,7 +144,7 @@ typedef struct fn_train_options {
 #define FN_TRAIN_OPTIONS_INIT                                                                                \
     {                                                                                                        \
         .version = FN_TRAIN_OPTIONS_VERSION, .norm_momentum = 0.1, .people_per_batch = 24,                   \
-        .images_per_person = 4, .batch = 96, .loss = "triplet", .mining = "auto", .reduction = "sum",        \
+        .images_per_person = 4, .batch = 96, .loss = "triplet", .mining = "auto", .reduction = "auto",       \
         .margin = -1, .centre_weight = -1, .centre_rate = -1, .similarity_weight = -1,                       \
         .optimizer = "adagrad", .schedule = "constant", .momentum = 0.9, .beta1 = 0.9, .beta2 = 0.999,       \
         .epochs = 100, .augment = "default", .mirror = -1, .rotation = -1, .shift = -1, .zoom = -1,          \
@@ -160,7 +160,8 @@ typedef struct fn_train_result {
     int best_epoch;           // 0 without validation
     double seconds;           // of training, all resumed parts together
     int rank, n_ranks;        // this process among those that trained together, which alone is 0 of 1
-    char model[4096];         // path of the model to use: best.onnx, or last.onnx without validation
+    char model[4096]; // path of the model to use: best.onnx, or last.onnx without validation; "" while
+                      // there is none
 } fn_train_result;
 
 /// Trains. The run folder receives config.json, checkpoint.fnt, metrics.jsonl, report.html, last.onnx and,

@@ -33,7 +33,7 @@ typedef struct fn_loss_options {
     float margin;            // triplets 0.2; arcface 0.5 radians
     int mean_reduction;      // triplets: 0: sum (the paper); 1: mean over the triplets found (OpenFace)
     float scale;             // arcface s 64; softmax: factor of the embeddings before the last layer, 1
-    float centre_weight;     // softmax: lambda of the centre loss, 0: none
+    float centre_weight;     // softmax: lambda of the centre loss 0.003, 0: none
     float centre_rate;       // softmax: alpha by which centres move, 0.5
     float similarity_weight; // distill: weight of the in-batch similarities, 10
     int n_classes;           // softmax, arcface: labels are 0 .. n_classes - 1

@@ -38,6 +38,7 @@ typedef struct fn_run {
     const fn_train_options *options;
     const fn_control *control;
     fn_ranks *ranks; // the processes that share the run; files are written by rank 0, and read by it
+    int lock;        // the run's folder, open and locked, or -1
     unsigned char pictures[32]; // SHA-256 of their names, which decide what a step is
     char *checkpoint, *metrics_path, *config, *config_path, *best, *last, *report; // paths and a text
 
@@ -82,6 +83,9 @@ void fn_run_close(fn_run *run);
 
 /// 1 for the process that writes the files and speaks.
 int fn_run_leads(const fn_run *run);
+
+/// run_network.c: graph, input, template and training, once the data is open.
+int fn_run_open_network(fn_run *run);
 
 /// The weights that are validated and written: averaged, where there is an average.
 const float *fn_run_weights(const fn_run *run);

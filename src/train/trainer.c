@@ -13,6 +13,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 // What a step came to.
 typedef struct fn_step {
@@ -417,8 +418,9 @@ int fn_train_run(const fn_train_options *options, fn_train_result *result, const
     result->best_epoch = (int)run.at.best_epoch;
     if (run.started_ms)
         result->seconds = fn_run_seconds(&run);
-    if (run.best)
-        snprintf(result->model, sizeof result->model, "%s", run.at.best_epoch ? run.best : run.last);
+    const char *model = run.at.best_epoch ? run.best : run.last;
+    if (model && access(model, F_OK) == 0)
+        snprintf(result->model, sizeof result->model, "%s", model);
     fn_run_close(&run);
     return rc;
 }

@@ -49,6 +49,22 @@ expect 0 train --out killed --resume
 cmp whole/metrics.jsonl killed/metrics.jsonl || fail "killed $kills times, the run came out another"
 cmp whole/best.onnx killed/best.onnx || fail "killed $kills times, the model came out another"
 
+# One process works on a run; who comes second is told so and changes nothing.
+"$FACENET" train $small --out busy --epochs 100000 -q >/dev/null 2>&1 &
+pid=$!
+for i in $(seq 100); do
+    grep -q '"step"' busy/metrics.jsonl 2>/dev/null && break
+    sleep 0.1
+done
+expect 1 train $small --out busy --epochs 100000 --resume
+err_has "another training is working on this run"
+kill -9 $pid
+wait $pid 2>/dev/null || true
+expect 0 train --out busy --resume --epochs 1
+expect 1 train --resume --out nosuch
+err_has "nosuch: there is no run to go on with"
+[ ! -e nosuch ] || fail "a folder was made for a run that is not there"
+
 # Asked to stop, it stops with a checkpoint.
 "$FACENET" train $small --out stopped --epochs 100000 >out 2>err &
 pid=$!
@@ -91,6 +107,9 @@ expect 1 runs run .
 out_has "run"
 err_has ".: not the folder of a training run"
 expect 2 runs --key height run
+expect 0 train --data train --arch tiny --out blind --optimizer adam --epochs 1 --steps-per-epoch 2 -q
+expect 1 runs --curves none.svg --key val blind
+err_has "has measured"
 
 expect 5 train --data train --arch tiny --out wild --optimizer sgd --lr 1e30
 err_has "not finite, first in"

@@ -414,6 +414,7 @@ static void gradients_of_losses_over_people_are_those_of_finite_differences(void
     (void)state;
     fn_loss_options o = fn_loss_defaults(FN_LOSS_SOFTMAX);
     o.scale = 4;
+    o.centre_weight = 0;
     check_gradients("softmax", o, 0.8F);
     o.centre_weight = 0.5F;
     o.centre_rate = 0; // centres stand still
