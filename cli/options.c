@@ -156,7 +156,7 @@ static int set(const cli_command *command, const cli_option *option, const char 
     double number;
     switch (option->kind) {
     case CLI_FLAG:
-        *(int *)option->value = 1;
+        *(int *)option->value = !text || strcmp(text, "no") != 0; // --NAME=no takes back what a file says
         return -1;
     case CLI_TEXT:
         if (!*text)
@@ -216,8 +216,8 @@ static int parse_long(const cli_command *command, int argc, char **argv, int *at
     const cli_option *option = find_name(command, name, n);
     if (!option)
         return cli_usage_error(command, "there is no option --%.*s", (int)n, name);
-    if (option->kind == CLI_FLAG && equals)
-        return cli_usage_error(command, "--%s takes no value", option->name);
+    if (option->kind == CLI_FLAG && equals && !is_word_of("yes|no", equals + 1))
+        return cli_usage_error(command, "--%s takes no value but yes or no", option->name);
     const char *value = equals ? equals + 1 : NULL;
     if (option->kind != CLI_FLAG && !value) {
         if (*at + 1 >= argc)

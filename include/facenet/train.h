@@ -47,7 +47,8 @@ typedef struct fn_train_progress {
     int epoch, n_epochs;    // from 1
     int is_epoch_end;       // 1: `validation` is new (when there is a validation folder)
     double images_per_s;    // since the run was started or resumed
-    double loss, lr, gradient_norm;
+    double loss;            // of the step; at the end of an epoch the mean over its steps
+    double lr, gradient_norm;
     int n_images;            // of the step
     int n_triplets;          // found by mining; 0 for losses without triplets
     int n_active;            // of them with a loss above zero
@@ -218,9 +219,9 @@ typedef struct fn_train_option {
 /// Option `index`, NULL behind the last. Static storage.
 FN_API const fn_train_option *fn_train_option_at(int index);
 
-/// Sets the options that a file names: lines "name = value" (# begins a comment) or the JSON of a run's
-/// config.json. Texts lie in *texts (fn_string_free), which must outlive the options. FN_EIO, FN_EFORMAT with
-/// the line.
+/// Sets the options that a file names: lines "name = value" (# at the start of a line or after a space begins
+/// a comment) or the JSON of a run's config.json. Texts lie in *texts (fn_string_free), which must outlive
+/// the options. FN_EIO, FN_EFORMAT with the line.
 FN_API int fn_train_options_read(fn_train_options *options, char **texts, const char *path);
 
 #ifdef __cplusplus

@@ -148,7 +148,8 @@ int fn_train_curves(const char *path, const char *const *runs, int n_runs, const
         rc = fn_fail(FN_EINVAL, "%s: none of these runs has measured %s so far", path,
                      measures[measure].label);
     if (rc == FN_OK)
-        rc = fn_curves_svg(path, &(fn_plot){.x_label = "step",
+        rc = fn_curves_svg(path, &(fn_plot){.title = measures[measure].label,
+                                            .x_label = "step",
                                             .y_label = measures[measure].label,
                                             .curves = curves,
                                             .n_curves = n,

@@ -84,11 +84,11 @@ static const fn_train_option table[] = {
     {"optimizer", "adagrad|sgd|adam|adamw|rmsprop", "how weights follow gradients [adagrad]", FN_TRAIN_CHOICE,
      AT(optimizer), 0, 0, 0},
     {"lr", "RATE", "learning rate; 0: the optimizer's own [adagrad and sgd 0.05, others 0.001]",
-     FN_TRAIN_REAL, AT(lr), 0, 1e30, 0},
+     FN_TRAIN_REAL, AT(lr), 0, 1e30, 1},
     {"schedule", "TEXT",
      "of the rate: constant, cosine[:end=RATE], step:every=N,factor=X or step:at=N+N,factor=X (epochs), "
      "file:PATH (lines \"epoch: rate\"), each with ,warmup=STEPS [constant]",
-     FN_TRAIN_TEXT, AT(schedule), 0, 0, 0},
+     FN_TRAIN_TEXT, AT(schedule), 0, 0, 1},
     {"momentum", "X", "sgd: Nesterov's momentum [0.9]", FN_TRAIN_REAL, AT(momentum), 0, 0.9999, 0},
     {"beta1", "X", "adam, adamw [0.9]", FN_TRAIN_REAL, AT(beta1), 0, 0.9999, 0},
     {"beta2", "X", "adam, adamw [0.999]", FN_TRAIN_REAL, AT(beta2), 0, 0.999999, 0},
@@ -96,7 +96,7 @@ static const fn_train_option table[] = {
      1, 0},
     {"weight-decay", "X", "of kernels and matrices [0]", FN_TRAIN_REAL, AT(weight_decay), 0, 10, 0},
     {"clip", "NORM", "longer gradients are shortened to this; 0: none [0]", FN_TRAIN_REAL, AT(clip), 0, 1e9,
-     0},
+     1},
     {"ema", "X", "average the weights, keeping this share a step; 0: do not [0]", FN_TRAIN_REAL, AT(ema), 0,
      0.999999, 0},
 
@@ -398,6 +398,16 @@ static char *trim(char *text) {
     return text;
 }
 
+// A comment begins with # at the start of a line or after a space: paths may hold the sign.
+static char *cut_comment(char *line) {
+    for (char *at = line; (at = strchr(at, '#')); at++)
+        if (at == line || isspace((unsigned char)at[-1])) {
+            *at = 0;
+            break;
+        }
+    return line;
+}
+
 static int read_lines(reading *r, char *text, const char *path) {
     int number = 0, rc = FN_OK;
     for (char *line = text, *next; line && rc == FN_OK; line = next) {
@@ -405,8 +415,7 @@ static int read_lines(reading *r, char *text, const char *path) {
         if (next)
             *next++ = 0;
         number++;
-        line[strcspn(line, "#")] = 0;
-        line = trim(line);
+        line = trim(cut_comment(line));
         if (!*line)
             continue;
         char *equals = strchr(line, '=');

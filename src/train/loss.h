@@ -62,8 +62,6 @@ typedef struct fn_loss_batch {
     uint64_t step; // of mining's random choices
 } fn_loss_batch;
 
-enum { FN_HARDEST_MAX = 16 };
-
 typedef struct fn_loss_result {
     double loss;
     int n_pairs, n_triplets; // as mined; 0 for losses without triplets
@@ -72,9 +70,6 @@ typedef struct fn_loss_result {
     double accuracy;         // triplets: share in which the positive is nearer; softmax, arcface: share of
                              // rows whose own class scores best (without margin); distill: mean cosine to
                              // the teacher
-    int hardest[3 * FN_HARDEST_MAX]; // (n_hardest, 3): anchor, positive, negative of the largest losses,
-                                     // worst first; harmonic: an image's row, whichever network
-    int n_hardest;
 } fn_loss_result;
 
 typedef struct fn_loss fn_loss; // one thread at a time

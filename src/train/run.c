@@ -64,6 +64,23 @@ static int hash_names(unsigned char digest[32], const fn_dataset *dataset) {
     return rc;
 }
 
+// People of both folders make the validation a matter of memory. Both lists are in byte order.
+static void warn_of_shared_people(const fn_run *run) {
+    int n = 0, first = -1;
+    for (int i = 0, k = 0; i < fn_dataset_n_people(run->data) && k < fn_dataset_n_people(run->val_data);) {
+        int order = strcmp(fn_dataset_person_name(run->data, i), fn_dataset_person_name(run->val_data, k));
+        if (order == 0 && n++ == 0)
+            first = i;
+        i += order <= 0;
+        k += order >= 0;
+    }
+    if (n)
+        fn_control_log(run->control, FN_LOG_WARNING,
+                       "%d people of %s are in %s too (%s): validation says little about people never seen",
+                       n, run->options->val_data, run->options->data,
+                       fn_dataset_person_name(run->data, first));
+}
+
 static int open_data(fn_run *run) {
     const fn_train_options *o = run->options;
     int rc = fn_dataset_open(&run->data, o->data, 1);
@@ -71,6 +88,8 @@ static int open_data(fn_run *run) {
         rc = hash_names(run->pictures, run->data);
     if (rc == FN_OK && o->val_data)
         rc = fn_dataset_open(&run->val_data, o->val_data, 1);
+    if (rc == FN_OK && o->val_data && fn_run_leads(run))
+        warn_of_shared_people(run);
     return rc;
 }
 
@@ -280,6 +299,7 @@ static int open_loader(fn_run *run) {
                                             .height = run->input.height,
                                             .mean = {mean[0], mean[1], mean[2]},
                                             .scale = run->input.scale,
+                                            .bgr = run->input.bgr,
                                             .augment = augment_of(o),
                                             .seed = (uint64_t)o->seed,
                                             .threads = o->loader_threads,

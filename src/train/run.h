@@ -66,9 +66,11 @@ typedef struct fn_run {
 
     fn_validator *validator; // NULL: none
     fn_hardest hardest;
+    int is_judged; // an epoch has ended in this process: pairs and hardest triplets are there
     fn_metrics *metrics, *timing;
 
     uint64_t epoch_steps, total_steps;
+    double epoch_mean; // loss of the epoch that ended last
     fn_position at;
 
     int64_t started_ms;          // of this part of the run

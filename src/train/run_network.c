@@ -41,9 +41,7 @@ static int load_network(fn_run *run, fn_graph **graph) {
         return rc;
     run->input = *fn_model_input(model);
     const char *tmpl = fn_model_metadata(model, "facenet.template");
-    if (run->input.bgr)
-        rc = fn_fail(FN_EUNSUPPORTED, "%s: networks that take blue first cannot be trained", o->model);
-    if (rc == FN_OK && tmpl)
+    if (tmpl)
         rc = fn_template_parse(&run->tmpl, tmpl);
     if (rc == FN_OK)
         rc = fn_graph_copy(graph, fn_net_graph(fn_model_net(model)));
@@ -68,7 +66,7 @@ static int read_size(fn_run *run, const fn_graph *graph) {
 }
 
 static int freeze(fn_run *run) {
-    const char *list = run->options->freeze;
+    const char *list = run->options->freeze, *list_of_all = list;
     int rc = FN_OK;
     for (size_t n; list && *list && rc >= 0; list += n + (list[n] == ',')) {
         n = strcspn(list, ",");
@@ -78,6 +76,12 @@ static int freeze(fn_run *run) {
         rc = n ? fn_parameters_freeze(fn_training_parameters(run->training), prefix) : FN_OK;
         fn_free(prefix);
     }
+    const fn_parameters *p = fn_training_parameters(run->training);
+    int n_left = 0;
+    for (int i = 0; i < p->n_trained; i++)
+        n_left += !p->trained[i].frozen;
+    if (rc >= 0 && !n_left)
+        return fn_fail(FN_EINVAL, "freeze %s leaves nothing that could learn", list_of_all);
     return rc < 0 ? rc : FN_OK;
 }
 

@@ -10,6 +10,7 @@
 #include "train/checkpoint.h"
 #include "train/config.h"
 
+#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -62,6 +63,20 @@ static int meet(fn_run *run) {
     return fn_ranks_same(run->ranks, digest, sizeof digest, "weights");
 }
 
+// An update may overflow though its gradient was finite: such weights are not kept, the checkpoint before is.
+static int check_weights(const fn_run *run) {
+    const float *weights = fn_training_weights(run->training);
+    const size_t n = fn_training_parameters(run->training)->trained_size;
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(weights[i]))
+            return fn_fail(
+                FN_ETRAIN,
+                "after step %llu a weight is not finite; the last checkpoint is as it was: go on from it "
+                "with a lower lr",
+                (unsigned long long)run->at.step);
+    return FN_OK;
+}
+
 static int write_checkpoint(fn_run *run) {
     fn_checkpoint_block blocks[MAX_BLOCKS];
     if (!fn_run_leads(run))
@@ -69,7 +84,9 @@ static int write_checkpoint(fn_run *run) {
     run->at.optimizer_steps = fn_optimizer_steps(run->optimizer);
     run->at.loss_optimizer_steps = run->loss_optimizer ? fn_optimizer_steps(run->loss_optimizer) : 0;
     run->at.seconds = fn_run_seconds(run);
-    int rc = fn_metrics_sync(run->metrics);
+    int rc = check_weights(run);
+    if (rc == FN_OK)
+        rc = fn_metrics_sync(run->metrics);
     if (rc == FN_OK)
         rc = fn_checkpoint_write(run->checkpoint, run->config, blocks, blocks_of(run, blocks));
     return rc;
@@ -87,8 +104,17 @@ static int read_checkpoint(fn_run *run) {
     fn_checkpoint_block blocks[MAX_BLOCKS];
     unsigned char pictures[sizeof run->pictures];
     char *config = NULL;
-    if (!fn_run_leads(run) || access(run->checkpoint, F_OK) != 0)
+    if (!fn_run_leads(run))
         return FN_OK;
+    if (access(run->checkpoint, F_OK) != 0) {
+        // A run that was killed before its first checkpoint begins again; one that has come further has lost
+        // it.
+        if (access(run->best, F_OK) == 0 || access(run->last, F_OK) == 0)
+            return fn_fail(FN_ENOTFOUND,
+                           "%s is gone: the run cannot go on; begin another from its model (--model %s)",
+                           run->checkpoint, access(run->best, F_OK) == 0 ? run->best : run->last);
+        return FN_OK;
+    }
     int rc = fn_checkpoint_read(run->checkpoint, &config, NULL, 0);
     if (rc == FN_OK)
         rc = fn_config_same(run->options, config);

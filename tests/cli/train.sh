@@ -93,6 +93,22 @@ if [ -n "$(ls "$FACENET_DEMO" 2>/dev/null)" ]; then
     expect 2 eval all-pairs --write val
 fi
 
+# A finished run that is resumed has nothing to do and keeps its page.
+cp run/report.html page.html
+expect 0 train --resume --out run -q
+cmp page.html run/report.html || fail "resuming a finished run writes another page"
+# What a training diverged by may be changed when it goes on; a flag of a file is taken back.
+printf 'uneven = yes\n' >flags.txt
+expect 0 train $small --config flags.txt --uneven=no --out even --epochs 1 -q
+grep -q '"uneven": false' even/config.json || fail "--uneven=no does not go before the file"
+expect 0 train --resume --out even --epochs 2 --lr 0.0005 --clip 1 -q
+expect 2 train $small --freeze conv,bn,dense --out still
+err_has "nothing that could learn"
+# A run that has lost its checkpoint does not begin again by itself.
+rm even/checkpoint.fnt
+expect 1 train --resume --out even --epochs 3
+err_has "begin another from its model"
+
 # Runs side by side.
 expect 0 runs --curves curves.svg run other/
 lines out 2
@@ -115,6 +131,9 @@ expect 5 train --data train --arch tiny --out wild --optimizer sgd --lr 1e30
 err_has "not finite, first in"
 expect 5 train --data train --arch tiny --out point --optimizer sgd --lr 5 --mining batch-hard --augment none \
     --epochs 200 --collapse-steps 50 -q
+err_has "collapsed"
+expect 5 train --data train --arch tiny --out soft --loss soft-triplet --optimizer sgd --lr 5 --mining batch-hard \
+    --augment none --epochs 400 --collapse-steps 50 -q
 err_has "collapsed"
 expect 1 train $small --out run
 err_has "a run is there already"
