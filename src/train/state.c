@@ -100,21 +100,31 @@ int fn_run_save(fn_run *run) {
     return rc;
 }
 
+// Without a checkpoint: a run that was killed before its first one begins again, but one that has come
+// further has lost it. The first is written when the first epoch has been measured, at the latest.
+static int check_is_new(const fn_run *run) {
+    static const char *const keys[] = {"epoch"};
+    fn_series epochs;
+    if (access(run->metrics_path, F_OK) != 0 ||
+        fn_metrics_read(&epochs, run->metrics_path, "epoch", keys, 1) < 0)
+        return FN_OK;
+    const size_t n = epochs.n;
+    fn_series_free(&epochs, 1);
+    if (n < 2)
+        return FN_OK;
+    return fn_fail(FN_ENOTFOUND,
+                   "%s is gone: the run cannot go on; begin another from its model (--model %s)",
+                   run->checkpoint, access(run->best, F_OK) == 0 ? run->best : run->last);
+}
+
 static int read_checkpoint(fn_run *run) {
     fn_checkpoint_block blocks[MAX_BLOCKS];
     unsigned char pictures[sizeof run->pictures];
     char *config = NULL;
     if (!fn_run_leads(run))
         return FN_OK;
-    if (access(run->checkpoint, F_OK) != 0) {
-        // A run that was killed before its first checkpoint begins again; one that has come further has lost
-        // it.
-        if (access(run->best, F_OK) == 0 || access(run->last, F_OK) == 0)
-            return fn_fail(FN_ENOTFOUND,
-                           "%s is gone: the run cannot go on; begin another from its model (--model %s)",
-                           run->checkpoint, access(run->best, F_OK) == 0 ? run->best : run->last);
-        return FN_OK;
-    }
+    if (access(run->checkpoint, F_OK) != 0)
+        return check_is_new(run);
     int rc = fn_checkpoint_read(run->checkpoint, &config, NULL, 0);
     if (rc == FN_OK)
         rc = fn_config_same(run->options, config);
