@@ -430,6 +430,7 @@ void fn_run_close(fn_run *run) {
     fn_chunks_free(run->chunks);
     fn_training_free(run->training);
     fn_template_free(run->tmpl);
+    fn_origin_free(&run->origin);
     fn_free(run->network);
     fn_dataset_free(run->val_data);
     fn_dataset_free(run->data);

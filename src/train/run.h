@@ -9,6 +9,7 @@
 #include "nn/training.h"
 #include "train/chunks.h"
 #include "train/collapse.h"
+#include "train/export.h"
 #include "train/hardest.h"
 #include "train/loader.h"
 #include "train/loss.h"
@@ -46,6 +47,7 @@ typedef struct fn_run {
     char *network; // name of what is trained
     fn_input_spec input;
     fn_template *tmpl; // NULL: not known
+    fn_origin origin;  // name NULL: trained from the start
     fn_training *training;
     fn_chunks *chunks;
     int dimension;

@@ -34,7 +34,6 @@ static int load_network(fn_run *run, fn_graph **graph) {
     const fn_train_options *o = run->options;
     fn_model_options options = FN_MODEL_OPTIONS_INIT;
     fn_model *model = NULL;
-    fn_model_info info;
     options.directory = o->models;
     int rc = fn_model_open(&model, o->model, &options);
     if (rc < 0)
@@ -45,8 +44,8 @@ static int load_network(fn_run *run, fn_graph **graph) {
         rc = fn_template_parse(&run->tmpl, tmpl);
     if (rc == FN_OK)
         rc = fn_graph_copy(graph, fn_net_graph(fn_model_net(model)));
-    if (rc == FN_OK && (rc = fn_model_get_info(model, &info)) == FN_OK)
-        run->network = fn_strdup(info.name);
+    if (rc == FN_OK && (rc = fn_origin_of(&run->origin, model)) == FN_OK)
+        run->network = fn_strdup(run->origin.name);
     fn_model_free(model);
     return rc;
 }

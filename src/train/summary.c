@@ -24,6 +24,8 @@ int fn_run_export(fn_run *run, const char *path, const fn_train_validation *vali
                                           .tmpl = run->tmpl,
                                           .data = run->data,
                                           .options = run->options,
+                                          .origin = &run->origin,
+                                          .teacher = run->teacher.fingerprint,
                                           .validation = validation,
                                           .step = run->at.step,
                                           .epoch = (int)run->at.epoch});
