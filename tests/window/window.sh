@@ -38,7 +38,7 @@ mkdir none && echo none >none/libSDL2-2.0.so.0
 LD_LIBRARY_PATH=$work/none DISPLAY=:7654 timeout 30 "$show" >events 2>errors && fail "it opened a window without SDL2"
 grep -q 'install the package libsdl2-2.0-0' errors || fail "it does not say what to install"
 
-for tool in Xvfb xdotool import convert; do
+for tool in Xvfb setxkbmap xdotool import convert; do
     command -v $tool >/dev/null || { echo "skipped: window, there is no $tool"; exit 0; }
 done
 
@@ -56,9 +56,13 @@ Xvfb -displayfd 3 -screen 0 1024x768x24 -nolisten tcp 3>display_number >/dev/nul
 display=$!
 read -r -t 20 number <display_number || { echo "skipped: window, Xvfb does not start: $(tail -1 xvfb_errors)"; exit 0; }
 export DISPLAY=:$number
+setxkbmap -layout de # letters beyond ASCII have keys, so that xdotool need not change the keyboard meanwhile
 
 has_line() {
     grep -qxF -- "$1" events
+}
+last_is() {
+    [ "$(tail -1 events)" = "$1" ]
 }
 expect() {
     until_true has_line "$1" || fail "no event \"$1\""
@@ -148,16 +152,14 @@ until_true looks 400 300 99,99,99 || fail "a grey picture is $(pixel 400 300)"
 xdotool key t
 xdotool type --delay 30 'qZo'
 expect "text [qZo]"
-xdotool key --delay 30 ediaeresis
-expect "text [qZoë]"
+xdotool key odiaeresis
+expect "text [qZoö]"
 xdotool key BackSpace
-until_true test "$(grep -cxF 'text [qZo]' events)" = 2 || true
-[ "$(tail -1 events)" = "text [qZo]" ] || sleep 1
-[ "$(tail -1 events)" = "text [qZo]" ] || fail "Backspace left $(tail -1 events)"
-xdotool type --delay 30 'é n'
-expect "text [qZoé n]"
+until_true last_is "text [qZo]" || fail "Backspace left $(tail -1 events)"
+xdotool type --delay 30 'ä n'
+expect "text [qZoä n]"
 xdotool key Return
-expect "entered [qZoé n]"
+expect "entered [qZoä n]"
 xdotool key y
 xdotool key BackSpace
 expect "text [Zo]"
