@@ -62,7 +62,7 @@ int main(void) {
         cli_window_event e;
         if (n_said < number)
             printf("shown %d\n", n_said = number), fflush(stdout);
-        while (is_open && cli_window_poll(window, &e, 20)) {
+        while (is_open && cli_window_poll(window, &e, 40)) {
             print(&e);
             is_open = e.what != CLI_WINDOW_CLOSED && e.key != 'q';
             if (e.key == 'n')
