@@ -10,6 +10,7 @@
 #include <facenet/dataset.h>
 #include <facenet/decode.h>
 #include <facenet/detect.h>
+#include <facenet/draw.h>
 #include <facenet/embed.h>
 #include <facenet/eval.h>
 #include <facenet/image.h>
