@@ -190,6 +190,8 @@ static int open_stream(fn_av_source *source, char *why) {
                 0); // loses nothing on the way; UDP where TCP is refused
     const int rc = avformat_open_input(&source->format, address, NULL, &options);
     av_dict_free(&options);
+    if (rc == AVERROR(EIO) && !fn_av_is_over(&source->request, why))
+        return fn_av_fail(why, FN_EIO, "it gives no video, or breaks off before there is one");
     return rc < 0 ? failed(&source->request, rc, why) : FN_OK;
 }
 

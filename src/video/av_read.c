@@ -21,28 +21,36 @@ static int damage(fn_av_source *source, uint64_t *n_damaged, char *why) {
     return fn_av_fail(why, FN_EFORMAT, "%d damaged packets in a row", MOST_DAMAGE);
 }
 
+// Over HTTP FFmpeg calls every end of an answer whose length it was not told an error.
+static int is_end_of_stream(const fn_av_source *source, int averror) {
+    return averror == AVERROR(EIO) && source->request.kind == FN_AV_STREAM && source->format->pb &&
+           avio_size(source->format->pb) <= 0;
+}
+
 // One step towards more input for the decoder.
 static int feed(fn_av_source *source, uint64_t *n_damaged, char *why) {
     int rc = fn_av_is_over(&source->request, why);
     if (rc < 0)
         return rc;
     const AVIOContext *io = source->format->pb;
-    const int averror = av_read_frame(source->format, source->packet);
+    int averror = av_read_frame(source->format, source->packet);
     if (averror == AVERROR(EAGAIN)) { // a camera between two frames
         poll(NULL, 0, NAP_MS);
         return FN_OK;
     }
     if (averror < 0 && (rc = fn_av_is_over(&source->request, why)) < 0)
         return rc;
-    if (averror == AVERROR_EOF && io && io->error < 0 && io->error != AVERROR_EOF)
-        return fn_av_fail_with(why, io->error, "cannot be read");
-    if (averror == AVERROR_EOF) {
+    if (averror == AVERROR_EOF && io && io->error < 0) // not every container tells one from the other
+        averror = io->error;
+    if (averror == AVERROR_EOF || is_end_of_stream(source, averror)) {
         source->is_drained = 1;
         avcodec_send_packet(source->codec, NULL);
         return FN_OK;
     }
     if (averror == AVERROR_INVALIDDATA)
         return damage(source, n_damaged, why);
+    if (averror == AVERROR(EIO) && source->request.kind == FN_AV_STREAM)
+        return fn_av_fail(why, FN_EIO, "the stream has broken off");
     if (averror < 0)
         return fn_av_fail_with(why, averror, "cannot be read");
     if (source->packet->stream_index == source->stream->index) {

@@ -600,14 +600,26 @@ static void files_cut_short_give_what_they_have(void **state) {
     assert_in_range(n, 5, 49);
     assert_true(n_wrong <= 1); // the one that was cut
     fn_video_free(video);
-    // Up to the first cluster there is a track, but no frame.
+    // Only its head is left.
     unsigned char *bytes;
     size_t size;
     assert_int_equal(fn_read_file(&bytes, &size, whole, 1 << 24), FN_OK);
     unsigned char *cluster = memmem(bytes, size, "\x1F\x43\xB6\x75", 4);
     assert_non_null(cluster);
-    write_bytes(in_folder("none.mkv"), bytes, (size_t)(cluster - bytes));
+    write_bytes(in_folder("head.mkv"), bytes, (size_t)(cluster - bytes));
     fn_free(bytes);
+    assert_fails(path, NULL, FN_EFORMAT, "cut short");
+}
+
+static void a_video_without_frames_is_an_error(void **state) {
+    (void)state;
+    fn_buf file = new_buf();
+    clip_y4m(&file, "C444", 64, 48, 0, 0, 0, 0);
+    write_buf(in_folder("none.y4m"), &file);
+    assert_fails(path, NULL, FN_EFORMAT, "no frame in it");
+    file = new_buf();
+    clip_raw_avi(&file, 64, 48, 0);
+    write_buf(in_folder("none.avi"), &file);
     assert_fails(path, NULL, FN_EFORMAT, "no frame in it");
 }
 
@@ -1073,6 +1085,7 @@ int main(void) {
         TEST(what_is_no_video_is_said_in_a_line),
         TEST(sound_alone_is_no_video),
         TEST(files_cut_short_give_what_they_have),
+        TEST(a_video_without_frames_is_an_error),
         TEST(damage_is_counted_and_passed_over),
         TEST(a_file_opens_no_other),
         TEST(a_pipe_that_says_nothing_times_out),
