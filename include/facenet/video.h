@@ -31,7 +31,8 @@ extern "C" {
 typedef enum fn_frame_policy {
     FN_FRAMES_AUTO = 0,  // every one of a file or folder, the newest of a camera or stream
     FN_FRAMES_EVERY = 1, // each frame, in order: the source waits for who takes them
-    FN_FRAMES_NEWEST = 2 // never an old one: what was not taken in time is dropped and counted
+    FN_FRAMES_NEWEST = 2 // never an old one: what was not taken in time is dropped and counted; a file or
+                         // folder goes at the speed it was recorded at
 } fn_frame_policy;
 
 typedef struct fn_video_options {
@@ -66,7 +67,7 @@ typedef struct fn_video_counts {
     uint64_t n_decoded;   // frames the source gave
     uint64_t n_delivered; // of those, taken by fn_video_next
     uint64_t n_dropped;   // of those, replaced by newer ones before anybody took them
-    uint64_t n_damaged;   // packets and frames the decoder could not use
+    uint64_t n_damaged;   // packets, frames or pictures that were damaged; some frames are mended and given
     uint64_t n_reconnects;
 } fn_video_counts;
 
@@ -77,10 +78,11 @@ typedef struct fn_frame fn_frame; // holds its pixels until freed, also after it
 ///   "/dev/video0", or "0"    a camera (V4L2)
 ///   "rtsp://...", "http://...", "https://...", "udp://...", "rtp://..."   a stream
 ///   "-"                      a video on standard input
-///   a folder, "f/%04d.jpg"   pictures in byte order of their names, or by number
+///   a folder, "f/%04d.jpg"   pictures in byte order of their names, or by number; "f/a.jpg": that one
 ///   anything else            a file
-/// A file may not make other files or addresses be read. options and control may be NULL; control gives
-/// warnings (a lost stream, damage) while the video lives and may cancel the wait, so it must outlive it.
+/// A file may not make other files or addresses be read. A stream that says how long it is (a file on a web
+/// server) counts as a file. options and control may be NULL; control takes warnings (a lost stream, damage)
+/// while the video lives and may cancel this wait and those of fn_video_next, so it must outlive the video.
 /// Errors: FN_EIO (not there, unreadable, a camera in use: the message lists the cameras there are),
 /// FN_EFORMAT (no video in it, damaged before the first frame), FN_EUNSUPPORTED (module or codec missing),
 /// FN_ETIMEOUT, FN_ELIMIT, FN_ECANCELLED.
@@ -137,12 +139,15 @@ typedef struct fn_writer_options {
 
 /// Begins a video of frames of one size: "x.mp4", "x.mkv", "x.mov", "x.avi" (H.264; MPEG-4 where the encoder
 /// is missing), or "-", Matroska on standard output. A file appears under its name only when it is finished.
+/// A side of odd length gets one pixel more, as the last one is.
 /// Errors: FN_EINVAL (another ending), FN_EIO, FN_EUNSUPPORTED.
 FN_API int fn_video_writer_open(fn_video_writer **out, const char *path, int width, int height,
                                 const fn_writer_options *options);
-/// Adds a frame of that size. time_s rises from frame to frame; NaN: one more at the rate. FN_EINVAL, FN_EIO.
+/// Adds a frame of that size. time_s rises from frame to frame, and the first one's is the start; NaN: one
+/// more at the rate. An .avi knows its rate only, to which times are rounded. FN_EINVAL, FN_EIO.
 FN_API int fn_video_writer_add(fn_video_writer *writer, const fn_image *image, double time_s);
-/// Completes the file and gives it its name. The writer is freed whether it succeeds or not. FN_EIO.
+/// Completes the file and gives it its name. The writer is freed whether it succeeds or not. FN_EIO;
+/// FN_EINVAL: no frame was added.
 FN_API int fn_video_writer_finish(fn_video_writer *writer);
 /// Gives up: what was written is removed. NULL is a no-op.
 FN_API void fn_video_writer_free(fn_video_writer *writer);
