@@ -53,10 +53,11 @@ static double recorded_time(fn_timeline *t, const fn_frame *frame, double base_s
         t->base_s = base_s;
         t->first_s = isfinite(frame->time_s) ? frame->time_s : 0;
     }
-    double at = isfinite(frame->time_s) ? t->base_s + frame->time_s - t->first_s : t->last_s + t->step_s;
-    if (t->index && at <= t->last_s)
-        at = t->last_s + t->step_s;
-    return at;
+    if (t->index == 0)
+        return 0;
+    const double at =
+        isfinite(frame->time_s) ? t->base_s + frame->time_s - t->first_s : t->last_s + t->step_s;
+    return at > t->last_s ? at : t->last_s + t->step_s;
 }
 
 // Waits until the frame is due. A gap longer than any silence that is allowed is a cut, not a wait.

@@ -881,6 +881,39 @@ static void failing_allocations_are_reported(void **state) {
     }
 }
 
+// ---- many at once ----------------------------------------------------------------------------------------
+
+/// Takes all frames of a file, some held for a while; what it counts is the user's.
+static void *take_all(void *user) {
+    fn_video *video = NULL;
+    fn_frame *frame = NULL, *held[3] = {NULL};
+    int *n = user;
+    if (fn_video_open(&video, path, NULL, NULL) != FN_OK)
+        return NULL;
+    while (fn_video_next(video, &frame) == FN_OK && frame && clip_number(fn_frame_image(frame)) == *n) {
+        fn_frame_free(held[*n % 3]);
+        held[(*n)++ % 3] = frame;
+    }
+    fn_video_free(video);
+    for (int i = 0; i < 3; i++)
+        fn_frame_free(held[i]);
+    return NULL;
+}
+
+static void many_videos_run_at_once(void **state) {
+    (void)state;
+    enum { N = 8 };
+    pthread_t threads[N];
+    int n[N] = {0};
+    assert_true(clip_write(in_folder("many.mp4"), CLIP_WIDTH, CLIP_HEIGHT, 30, 25));
+    for (int i = 0; i < N; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, take_all, &n[i]), 0);
+    for (int i = 0; i < N; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(n[i], 30);
+    }
+}
+
 // ---- mistakes ----------------------------------------------------------------------------------------
 
 static void mistakes_are_named(void **state) {
@@ -1094,6 +1127,7 @@ int main(void) {
         TEST(the_callers_control_ends_a_wait),
         TEST(frames_outlive_their_video),
         TEST(failing_allocations_are_reported),
+        TEST(many_videos_run_at_once),
         TEST(mistakes_are_named),
         TEST(a_camera_that_is_not_there_is_said_with_those_that_are),
         TEST(a_full_disk_leaves_nothing_behind),
