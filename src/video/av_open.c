@@ -188,8 +188,12 @@ static int open_stream(fn_av_source *source, char *why) {
     av_dict_set(&options, "protocol_whitelist", protocols, 0);
     av_dict_set(&options, "rtsp_flags", "prefer_tcp",
                 0); // loses nothing on the way; UDP where TCP is refused
+    fn_av_forget();
     const int rc = avformat_open_input(&source->format, address, NULL, &options);
     av_dict_free(&options);
+    if (rc == AVERROR(EIO) && !fn_av_is_over(&source->request, why) &&
+        av_strstart(fn_av_complaint(), "Failed to resolve", NULL)) // that too is an error of reading
+        return fn_av_fail(why, FN_EIO, "%s", fn_av_complaint());
     if (rc == AVERROR(EIO) && !fn_av_is_over(&source->request, why))
         return fn_av_fail(why, FN_EIO, "it gives no video, or breaks off before there is one");
     return rc < 0 ? failed(&source->request, rc, why) : FN_OK;
