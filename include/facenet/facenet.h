@@ -20,5 +20,6 @@
 #include <facenet/pipeline.h>
 #include <facenet/store.h>
 #include <facenet/train.h>
+#include <facenet/video.h>
 
 #endif
