@@ -49,14 +49,14 @@ typedef struct fn_quality_limits {
     float min_inside;     // [0.9]
     float min_brightness; // [40]
     float max_brightness; // [225]
-    float min_sharpness;  // [2]
+    float min_sharpness;  // [1.6]
     float max_yaw;        // degrees to either side [45]
     float max_pitch;      // degrees up or down [35]
     float min_eyes;       // [0.17]
 } fn_quality_limits;
 #define FN_QUALITY_LIMITS_VERSION 1
 #define FN_QUALITY_LIMITS_INIT                                                                               \
-    { FN_QUALITY_LIMITS_VERSION, 60.0F, 0.9F, 40.0F, 225.0F, 2.0F, 45.0F, 35.0F, 0.17F }
+    { FN_QUALITY_LIMITS_VERSION, 60.0F, 0.9F, 40.0F, 225.0F, 1.6F, 45.0F, 35.0F, 0.17F }
 
 /// Measures one face. Errors: FN_EINVAL (no landmarks, bad view), FN_ENOMEM.
 FN_API int fn_quality_measure(fn_quality *out, const fn_image *image, const fn_face *face);

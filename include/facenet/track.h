@@ -34,7 +34,7 @@ typedef struct fn_tracker_options {
     double lost_s;    // a track ends after so long unseen; 0: 1.5
     int confirm;      // sightings before a track counts; 0: 3
     double refresh_s; // a followed face is embedded again after so long; 0: 0.25. Three times as often
-                      // for its first four vectors
+                      // for its first four vectors, and while a name is near
 } fn_tracker_options;
 #define FN_TRACKER_OPTIONS_VERSION 1
 #define FN_TRACKER_OPTIONS_INIT                                                                              \
@@ -58,8 +58,8 @@ typedef struct fn_track {
     uint32_t n_embedded;
     const float *mean; // (dimension) unit length, mean of its vectors; NULL before the first
     // The vote: over all its vectors, how many were decided for the leading person. It is clear from three
-    // vectors and half of all on; a name that is shown stays down to a quarter, or until another is clear
-    // and twice as strong. About the last 64 vectors have full weight.
+    // vectors and half of the last dozen on; a name that is shown stays while a quarter of these or of the
+    // last 64 agrees, or until another is clear and twice as strong.
     fn_decision decision; // KNOWN with `person` when the vote is clear, else UNKNOWN
     fn_id person;         // shown when KNOWN, else who leads so far; zero when nobody
     uint32_t n_votes;     // vectors decided for `person`

@@ -5,15 +5,16 @@
 // measures do not depend on the size of the face, and not on where it is.
 //
 // The default limits were set on 610 photographs of LFW, all meant to be accepted, and on the same ones
-// damaged:
-//   sharpness   lowest 1.9, 2 % below 3.0, half below 13. Gaussian blur with sigma 1 in the crop: half below
-//               3.3; with sigma 2 at most 2.4, half below 0.9; with sigma 3 at most 1.4. Limit 2: refuses 0.2
-//               %, and all that is blurred by 3
-//   brightness  65 to 198, dark skin in the shade included. Limits 40 and 225 refuse none; pictures darkened
-//               to a quarter lie below 40 in 85 of 100
-//   yaw         1.0 % beyond 40 degrees; pitch: none beyond 35
-//   eyes        1 % below 0.20. The landmark network has hardly seen closed eyes and draws them half open, so
-//               this finds squinting better than blinking: limit 0.17, which refuses none
+// damaged. Together they refuse 1.0 % of them.
+//   sharpness   lowest 1.8, 1 % below 2.4, half below 13; the same made 60 pixels wide: 2 % below 1.7, half
+//               below 5. Gaussian blur in the crop with sigma 1: half below 3.2; with sigma 2 at most 1.9,
+//               half below 0.7; with sigma 3 at most 0.8. Limit 1.6: refuses none, 2 % at 60 pixels, all of
+//               sigma 3
+//   brightness  65 to 198, dark skin in the shade included. Limits 40 and 225 refuse none; of the same
+//               darkened to a quarter 88 % lie below 40
+//   yaw, pitch  0.8 % are turned beyond 45 degrees, none nods beyond 35
+//   eyes        0.21 to 0.34. The landmark network draws closed eyes half open (0.25 for a face asleep), so
+//               this sees little of blinking; limit 0.17 refuses none
 #include <facenet/quality.h>
 
 #include "base/alloc.h"

@@ -14,7 +14,7 @@
 #include <string.h>
 
 #define MAX_FACES 1024
-#define EARLY_VECTORS 4 // a new face is looked at more often for so many vectors
+#define EARLY_VECTORS 4 // a new face is looked at more often for so many vectors, and while a name is open
 #define EARLY_SHARE 3   // so many times as often
 #define CONTESTED 0.2F  // overlap with a second track that makes a face doubtful
 
@@ -114,6 +114,10 @@ static int reserve_faces(fn_tracker *t, size_t n) {
     return FN_OK;
 }
 
+static size_t track_size(const fn_tracker *t) {
+    return sizeof(fn_tracked) + 3 * (size_t)t->options.dimension * sizeof(float);
+}
+
 // n spare tracks, and lists that hold all tracks there are.
 static int reserve_tracks(fn_tracker *t, size_t n) {
     size_t n_more = n > t->n_spare ? n - t->n_spare : 0;
@@ -125,9 +129,8 @@ static int reserve_tracks(fn_tracker *t, size_t n) {
             return rc;
         t->track_capacity = capacity;
     }
-    size_t size = sizeof(fn_tracked) + 3 * (size_t)t->options.dimension * sizeof(float);
     for (; n_more; n_more--) {
-        fn_tracked *track = fn_alloc(size);
+        fn_tracked *track = fn_alloc(track_size(t));
         if (!track)
             return fn_fail_memory();
         t->spare[t->n_spare++] = track;
@@ -146,7 +149,7 @@ static void recycle(fn_tracker *t) {
 static fn_tracked *begin(fn_tracker *t) {
     assert(t->n_spare);
     fn_tracked *track = t->spare[--t->n_spare];
-    memset(track, 0, sizeof *track);
+    memset(track, 0, track_size(t));
     track->seen.id = ++t->last_id;
     track->seen.first_s = t->open_s;
     track->embedded_s = track->sure_s = -INFINITY;
@@ -189,7 +192,8 @@ static int check_box(const fn_box *box, size_t i) {
 
 static int is_due(const fn_tracker *t, const fn_tracked *track) {
     double interval = t->options.refresh_s;
-    if (track->seen.n_embedded < EARLY_VECTORS)
+    const int is_open_vote = track->vote.n_decided && !track->vote.is_shown;
+    if (track->seen.n_embedded < EARLY_VECTORS || is_open_vote)
         interval /= EARLY_SHARE;
     return track->seen.n_embedded == 0 || track->n_doubts || !track->seen.is_seen ||
            t->open_s - track->embedded_s >= interval;

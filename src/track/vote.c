@@ -18,10 +18,11 @@
 
 #define MIN_VOTES 3
 #define MIN_SPAN_S 0.15  // between the first and the last vector for a name: not all of one moment
-#define CLEAR_SHARE 0.5  // of all vectors: the name is shown
-#define KEPT_SHARE 0.25  // below this it is taken back
+#define CLEAR_SHARE 0.5  // of the recent vectors: the name is shown
+#define KEPT_SHARE 0.25  // below this, of the recent ones and of all, it is taken back
 #define LEAD 2.0         // so much stronger takes over
 #define FULL_WEIGHT 64.0 // vectors; beyond, the older ones lose weight
+#define RECENT 12.0      // vectors
 #define ROUNDING 1e-9
 
 static int same_id(const fn_id *a, const fn_id *b) {
@@ -57,6 +58,7 @@ static fn_vote_candidate *add(fn_vote *vote, const fn_id *person) {
     return c;
 }
 
+// Who leads over the whole track.
 static const fn_vote_candidate *strongest(const fn_vote *vote) {
     const fn_vote_candidate *best = NULL;
     for (int i = 0; i < vote->n_candidates; i++)
@@ -65,9 +67,18 @@ static const fn_vote_candidate *strongest(const fn_vote *vote) {
     return best;
 }
 
+// Who leads now.
+static const fn_vote_candidate *strongest_now(const fn_vote *vote) {
+    const fn_vote_candidate *best = NULL;
+    for (int i = 0; i < vote->n_candidates; i++)
+        if (!best || vote->candidates[i].recent > best->recent)
+            best = &vote->candidates[i];
+    return best;
+}
+
 static int is_clear(const fn_vote *vote, const fn_vote_candidate *c) {
     return c->n >= MIN_VOTES && c->last_s - c->first_s >= MIN_SPAN_S &&
-           c->weight >= CLEAR_SHARE * vote->weight - ROUNDING;
+           c->recent >= CLEAR_SHARE * vote->recent - ROUNDING;
 }
 
 static void count(fn_vote *vote) {
@@ -76,10 +87,10 @@ static void count(fn_vote *vote) {
         for (int i = 0; i < vote->n_candidates; i++)
             vote->candidates[i].weight /= 2;
     }
-    const fn_vote_candidate *leader = strongest(vote);
+    const fn_vote_candidate *leader = strongest_now(vote);
     const fn_vote_candidate *shown = vote->is_shown ? find(vote, &vote->shown) : NULL;
     assert(!vote->is_shown || shown);
-    if (shown && shown->weight < KEPT_SHARE * vote->weight)
+    if (shown && shown->weight < KEPT_SHARE * vote->weight && shown->recent < KEPT_SHARE * vote->recent)
         vote->is_shown = 0;
     if (!leader || !is_clear(vote, leader))
         return;
@@ -99,6 +110,7 @@ static void add_candidate(fn_vote *vote, const fn_vote_candidate *from) {
     }
     c->n += from->n;
     c->weight += from->weight;
+    c->recent += from->recent;
     c->first_s = fmin(c->first_s, from->first_s);
     c->last_s = fmax(c->last_s, from->last_s);
     if (from->distance < c->distance) {
@@ -107,11 +119,18 @@ static void add_candidate(fn_vote *vote, const fn_vote_candidate *from) {
     }
 }
 
+static double fade(double recent) {
+    return recent * (1 - 1 / RECENT);
+}
+
 void fn_vote_add(fn_vote *vote, const fn_match *match, double time_s) {
     vote->weight += 1;
+    vote->recent = fade(vote->recent) + 1;
+    for (int i = 0; i < vote->n_candidates; i++)
+        vote->candidates[i].recent = fade(vote->candidates[i].recent);
     if (match->decision == FN_DECISION_KNOWN) {
         vote->n_decided++;
-        add_candidate(vote, &(fn_vote_candidate){match->best.person, 1, 1, time_s, time_s,
+        add_candidate(vote, &(fn_vote_candidate){match->best.person, 1, 1, 1, time_s, time_s,
                                                  match->best.distance, match->fmr});
     }
     count(vote);
@@ -119,6 +138,7 @@ void fn_vote_add(fn_vote *vote, const fn_match *match, double time_s) {
 
 void fn_vote_merge(fn_vote *dst, const fn_vote *src) {
     dst->weight += src->weight;
+    dst->recent += src->recent;
     dst->n_decided += src->n_decided;
     for (int i = 0; i < src->n_candidates; i++)
         add_candidate(dst, &src->candidates[i]);

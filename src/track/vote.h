@@ -11,7 +11,8 @@
 typedef struct fn_vote_candidate {
     fn_id person;
     uint32_t n;             // vectors decided for this person
-    double weight;          // the same, older ones counting less
+    double weight;          // the same, of about the last 64 vectors
+    double recent;          // the same, fading: of about the last 12
     double first_s, last_s; // of those vectors
     float distance;         // the nearest of them
     double fmr;             // of that distance
@@ -22,8 +23,9 @@ typedef struct fn_vote {
     int n_candidates;
     uint32_t n_decided; // vectors decided for anybody
     double weight;      // of all vectors, also of those decided for nobody
-    int is_shown;       // the vote is clear
-    int was_shown;      // it was clear before, for `shown`
+    double recent;
+    int is_shown;  // the vote is clear
+    int was_shown; // it was clear before, for `shown`
     fn_id shown;
     uint32_t n_switches;
 } fn_vote;
