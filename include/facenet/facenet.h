@@ -18,7 +18,9 @@
 #include <facenet/metric.h>
 #include <facenet/model.h>
 #include <facenet/pipeline.h>
+#include <facenet/quality.h>
 #include <facenet/store.h>
+#include <facenet/track.h>
 #include <facenet/train.h>
 #include <facenet/video.h>
 
