@@ -8,9 +8,9 @@
 //
 // Landmarks have no truth to compare with here. On 610 photographs of LFW the yaw agrees with what
 // BlazeFace's own keypoints say, the nose's place between the ears, with a correlation of 0.97; half of the
-// people are turned by less than 10 degrees, 1 in 100 by more than 42. A photograph and its mirror image differ
-// by 2.6 degrees on average. Pitch is the weaker measure: an open
-// mouth reads as up to 10 degrees upwards, a broad smile as downwards; its mean there is -7 degrees.
+// people are turned by less than 10 degrees, 1 in 100 by more than 42. A photograph and its mirror image
+// differ by 2.6 degrees on average. Pitch is the weaker measure: an open mouth reads as up to 10 degrees
+// upwards, a broad smile as downwards; its mean there is -7 degrees.
 #include "quality/pose.h"
 
 #include <math.h>
