@@ -206,6 +206,8 @@ static void config(const char *folder) {
         "{\"data\": \"faces\", \"out\": null, \"lr\": 1e-3, \"uneven\": true, \"model\": \"\\u00e9\"}";
     write_seed(folder, "config", "lines", lines, sizeof lines - 1);
     write_seed(folder, "config", "json", json, sizeof json - 1);
+}
+
 static void video_seed(const char *folder, const char *name, fn_buf *bytes) {
     must(!bytes->failed, name);
     write_seed(folder, "video", name, bytes->data, bytes->len);
