@@ -102,7 +102,8 @@ typedef struct fn_prepare_options {
 /// dst, with the same template, size, margin and detector. The recognizer needs no embedder.
 ///
 /// Keys of the report: people, photographs, written, present, removed (lie in a hidden folder of dst),
-/// failed, reasons (of the failures, with their counts: unreadable, no_face, bad_face, name_taken),
+/// failed, reasons (of the failures, with their counts: unreadable, no_face, bad_face, name_taken,
+/// bad_name),
 /// found_by_attempt (of those written, by the search that found the face), skipped (a list of lines).
 ///
 /// Errors: those of fn_dataset_open for src; FN_EINVAL (options, or src and dst lie in each other); FN_EIO

@@ -218,7 +218,7 @@ static int sweep_file(const char *path, const struct stat *st, int type, struct 
     if (type != FTW_F || !S_ISREG(st->st_mode) || strncmp(name, TEMPORARY, N_TEMPORARY) != 0 ||
         strlen(name) != N_TEMPORARY + 6)
         return 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); // NFS locks what can be written
     if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
         unlink(path);
     if (fd >= 0)

@@ -18,6 +18,7 @@
 #include "train/skipped.h"
 #include "train/workers.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,11 +42,13 @@ typedef enum outcome {
     OUTCOME_NO_FACE,
     OUTCOME_BAD_FACE, // the landmarks are not the face's, or give no map
     OUTCOME_NAME_TAKEN,
+    OUTCOME_BAD_NAME, // too long with its ending, or below a file
     N_OUTCOMES
 } outcome;
 
-static const char *const outcome_names[N_OUTCOMES] = {"not_reached", "written", "present",  "removed",
-                                                      "unreadable",  "no_face", "bad_face", "name_taken"};
+static const char *const outcome_names[N_OUTCOMES] = {"not_reached", "written",    "present",
+                                                      "removed",     "unreadable", "no_face",
+                                                      "bad_face",    "name_taken", "bad_name"};
 
 // What one photograph left behind.
 typedef struct result {
@@ -142,6 +145,8 @@ static int prepare_file(const job *j, const char *path, const char *out, int app
     int is_there = stat(out, &st) == 0;
     if (is_there && !S_ISREG(st.st_mode))
         return failed(r, OUTCOME_NAME_TAKEN, fn_fail(FN_ECONFLICT, "%s is there and no picture", out));
+    if (!is_there && errno != ENOENT)
+        return failed(r, OUTCOME_BAD_NAME, fn_fail(FN_EIO, "%s: %s", out, strerror(errno)));
     int removed = is_there ? 0 : fn_inspect_was_removed(j->dst, out + strlen(j->dst) + 1);
     if (removed < 0)
         return removed;

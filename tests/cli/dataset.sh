@@ -43,6 +43,19 @@ expect 1 dataset prune --min-images 2 src
 err_has "src/Ada/9.jpg: "
 rm src/Ada/9.jpg
 
+# Names that crops cannot have are failures of their photographs alone.
+long=$(printf 'n%.0s' $(seq 251)).png
+cp src/Ada/1.jpg "src/Ada/$long"
+mkdir -p odd/src/Cid/1.jpg odd/dst
+cp src/Ada/1.jpg odd/src/Cid/1.jpg/2.jpg # below what is a file there
+expect 1 dataset prepare src dst
+out_has '"bad_name": 1'
+out_has '"present": 5'
+cp -r dst/. odd/dst
+expect 1 dataset prepare odd/src odd/dst
+out_has '"bad_name": 1'
+rm "src/Ada/$long"
+
 # A person's folder and a picture may be links.
 mkdir -p far/Dan linked/Eve
 cp src/Ada/1.jpg far/Dan/1.jpg
