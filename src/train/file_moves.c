@@ -133,6 +133,8 @@ int fn_dataset_move(const fn_dataset *dataset, const unsigned char *chosen, cons
     char *folder = removed ? fn_strdup(removed) : fn_path_join(root, hidden);
     int rc = folder ? FN_OK : fn_fail_memory();
     *n_moved = 0;
+    if (rc == FN_OK)
+        fn_sweep_temporaries(folder); // of copies that were killed
     for (int i = 0; i < fn_dataset_n_images(dataset) && rc == FN_OK; i++) {
         if (!chosen[i])
             continue;

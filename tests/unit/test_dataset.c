@@ -746,6 +746,33 @@ static void a_run_that_is_stopped_lists_what_failed(void **state) {
     assert_int_equal(count_failures(), 3); // what was not reached keeps its line
 }
 
+static void preparing_without_memory_is_an_error_and_no_leak(void **state) {
+    (void)state;
+    open_networks();
+    fn_prepare_options o = FN_PREPARE_OPTIONS_INIT;
+    fn_control control = FN_CONTROL_INIT;
+    touch("src/Ada/broken.jpg"); // no picture: the networks have nothing to do
+    touch("src/Bea/broken.png");
+    shell("ln -s /nowhere '%s/src/Bea/gone.jpg'", root);
+    o.jobs = 1;
+    for (int stopped = 0; stopped < 2; stopped++) {
+        const int end = stopped ? FN_ECANCELLED : FN_OK;
+        control.progress = stopped ? stop_after_one : NULL;
+        for (int n = 1, rc = FN_ENOMEM; rc != end; n++) {
+            char *report;
+            fn_alloc_fail_nth(n);
+            rc = fn_dataset_prepare(&report, recognizer, at("src"), at("dst"), &o, &control);
+            int passed = fn_alloc_count() < n;
+            fn_alloc_fail_nth(0);
+            assert_true(rc == FN_ENOMEM || rc == end);
+            fn_string_free(report);
+            if (!passed)
+                rc = FN_ENOMEM; // a stopped run tells of the stop whatever comes of its list
+        }
+    }
+    assert_int_equal(count_failures(), 3);
+}
+
 static void files_without_a_face_are_doubles_by_their_bytes(void **state) {
     (void)state;
     char *report;
@@ -799,6 +826,7 @@ int main(void) {
         cmocka_unit_test_teardown(a_face_aside_is_taken_when_it_is_the_only_or_the_largest, close_networks),
         cmocka_unit_test_teardown(what_a_look_removed_is_not_prepared_again, close_networks),
         cmocka_unit_test_teardown(a_run_that_is_stopped_lists_what_failed, close_networks),
+        cmocka_unit_test_teardown(preparing_without_memory_is_an_error_and_no_leak, close_networks),
         cmocka_unit_test_teardown(files_without_a_face_are_doubles_by_their_bytes, close_networks),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
