@@ -68,8 +68,7 @@ FN_API const char *fn_dataset_skipped_reason(const fn_dataset *dataset, int skip
 
 /// Which face of a photograph is the person's, as `facenet enroll --face` calls them.
 typedef enum fn_prepare_face {
-    FN_PREPARE_FACE_CENTRE,  // over the centre, its box's centre nearest to it; or the only one, wherever it
-                             // is
+    FN_PREPARE_FACE_CENTRE,  // over the centre, its own centre nearest to it; or the only one anywhere
     FN_PREPARE_FACE_LARGEST, // of the largest box
 } fn_prepare_face;
 
@@ -90,9 +89,8 @@ typedef struct fn_prepare_options {
 /// Photographs below src become crops below dst, PERSON/NAME.jpg (a name that does not end in .jpg gets it
 /// appended). One face of each, as options->face says. Where there is none, the picture is searched again
 /// down to smaller faces, enlarged and within a border, and with less certainty. FN_PREPARE_FACE_CENTRE takes
-/// a face that is not over the centre only when all of this found none there and the first search saw no
-/// other. Of 3,656 photographs of LFW all have a face over the centre; of ordinary photographs of one
-/// person many have not.
+/// a face beside the centre only when all of this found none over it and the first search saw this face
+/// alone: people stand aside in photographs of their own, while every one of LFW has a face over its centre.
 ///
 /// Crops that are there already are left as they are, so that a run that was stopped goes on, and so are
 /// those that a look (fn_dataset_prune, _outliers, _duplicates) moved into its hidden folder in dst. What a
@@ -102,8 +100,7 @@ typedef struct fn_prepare_options {
 /// dst, with the same template, size, margin and detector. The recognizer needs no embedder.
 ///
 /// Keys of the report: people, photographs, written, present, removed (lie in a hidden folder of dst),
-/// failed, reasons (of the failures, with their counts: unreadable, no_face, bad_face, name_taken,
-/// bad_name),
+/// failed, reasons (of the failures, with their counts: unreadable, no_face, bad_face, name_taken, bad_name),
 /// found_by_attempt (of those written, by the search that found the face), skipped (a list of lines).
 ///
 /// Errors: those of fn_dataset_open for src; FN_EINVAL (options, or src and dst lie in each other); FN_EIO
@@ -133,7 +130,8 @@ typedef struct fn_inspect_options {
     { FN_INSPECT_OPTIONS_VERSION, 0.0, 0, 0, NULL }
 
 // Three looks over a dataset. What they move is never deleted or written over: a picture whose name is taken
-// is FN_ECONFLICT, unless the same picture lies there. Links stay links to the same picture. Keys of every
+// is FN_ECONFLICT, unless the same picture lies there. Links stay links to the same picture; pictures of a
+// person whose folder is a link leave the folder it leads to. Keys of every
 // report: chosen (pictures), applied, moved, moved_to (when something was), skipped (a list of lines).
 // Errors: those of fn_dataset_open; FN_EINVAL (options, or the folder `removed` and the dataset lie in each
 // other); FN_EIO, FN_ECONFLICT (moving); FN_EMODEL, FN_ECANCELLED, FN_ETIMEOUT where there is a network at
