@@ -131,11 +131,10 @@ typedef struct fn_inspect_options {
 
 // Three looks over a dataset. What they move is never deleted or written over: a picture whose name is taken
 // is FN_ECONFLICT, unless the same picture lies there. Links stay links to the same picture; pictures of a
-// person whose folder is a link leave the folder it leads to. Keys of every
-// report: chosen (pictures), applied, moved, moved_to (when something was), skipped (a list of lines).
-// Errors: those of fn_dataset_open; FN_EINVAL (options, or the folder `removed` and the dataset lie in each
-// other); FN_EIO, FN_ECONFLICT (moving); FN_EMODEL, FN_ECANCELLED, FN_ETIMEOUT where there is a network at
-// work.
+// person whose folder is a link leave the folder it leads to. Keys of every report: chosen (pictures),
+// applied, moved, moved_to (when something was), skipped (a list of lines). Errors: those of fn_dataset_open;
+// FN_EINVAL (options, or the folder `removed` and the dataset lie in each other); FN_EIO, FN_ECONFLICT
+// (moving); FN_EMODEL, FN_ECANCELLED, FN_ETIMEOUT where there is a network at work.
 
 /// People with fewer than min_images pictures. Of the options only apply and removed count. Keys of the
 /// report besides: min_images, people_kept, people_pruned, pruned (a list: person, images).
