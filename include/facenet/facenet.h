@@ -20,6 +20,7 @@
 #include <facenet/pipeline.h>
 #include <facenet/quality.h>
 #include <facenet/store.h>
+#include <facenet/stream.h>
 #include <facenet/track.h>
 #include <facenet/train.h>
 #include <facenet/video.h>

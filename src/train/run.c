@@ -10,6 +10,7 @@
 #include "base/path.h"
 #include "train/config.h"
 #include "train/share.h"
+#include "train/skipped.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -86,8 +87,12 @@ static int open_data(fn_run *run) {
     int rc = fn_dataset_open(&run->data, o->data, 1);
     if (rc == FN_OK)
         rc = hash_names(run->pictures, run->data);
+    if (rc == FN_OK && fn_run_leads(run))
+        fn_skipped_tell(run->data, run->control);
     if (rc == FN_OK && o->val_data)
         rc = fn_dataset_open(&run->val_data, o->val_data, 1);
+    if (rc == FN_OK && o->val_data && fn_run_leads(run))
+        fn_skipped_tell(run->val_data, run->control);
     if (rc == FN_OK && o->val_data && fn_run_leads(run))
         warn_of_shared_people(run);
     return rc;
