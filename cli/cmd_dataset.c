@@ -11,8 +11,9 @@
 
 #define MAX_DISTANCE 2
 
-static const char *template_name, *removed;
-static int size, margin = -1, quality = 95, min_images, apply, by_person, seed = 1;
+// A number below its option's least one was not given.
+static const char *template_name, *face, *removed;
+static int size, margin = -1, quality, min_images, apply, by_person, seed = -1;
 static double val, distance;
 
 static const cli_option options[] = {
@@ -20,6 +21,8 @@ static const cli_option options[] = {
     {"size", 0, "PX", "prepare: width of the template's box [the template's own]", CLI_COUNT, &size, 16,
      1024},
     {"margin", 0, "PX", "prepare: kept around the box [a sixth of its width]", CLI_COUNT, &margin, 0, 1024},
+    {"face", 0, "centre|largest", "prepare: which of several faces [centre; the only one wherever it is]",
+     CLI_CHOICE, &face, 0, 0},
     {"quality", 0, "N", "prepare: of the JPEG files [95]", CLI_COUNT, &quality, 1, 100},
     {"min-images", 0, "N", "prune: pictures a person must have", CLI_COUNT, &min_images, 1, 1000000},
     {"val", 0, "SHARE", "split: of the people, for validation", CLI_REAL, &val, 1e-6, 0.999999},
@@ -44,15 +47,17 @@ static const cli_command command = {
                 "outliers ROOT\nduplicates ROOT",
     .about = "Makes and looks over datasets: a folder per person with pictures in it. Prints JSON.\n"
              "  prepare     finds the face nearest the centre of each photograph below SRC and writes it,\n"
-             "              turned upright and with a margin, into DST; goes on where it was stopped, and\n"
-             "              lists in DST/failures.tsv what gave no face\n"
+             "              turned upright and with a margin, into DST; goes on where it was stopped,\n"
+             "              passes over what lies in DST/.pruned, .outliers and .duplicates, and lists in\n"
+             "              DST/failures.tsv what gave no face\n"
              "  stats       people, pictures, how many each has, sizes\n"
              "  prune       people with too few pictures\n"
              "  split       into DST/train and DST/val, no person in both; hard links, no copies\n"
              "  outliers    pictures far from the centre of the person's others\n"
              "  duplicates  the same file or photograph twice, of one person and of two\n"
              "prune, outliers and duplicates only report; with --apply they move pictures out of the\n"
-             "dataset, and delete none.",
+             "dataset, and delete none. The folder of a person may be a link. What is made lies outside of\n"
+             "what is read.",
     .options = options,
     .shared = CLI_SHARED_MODEL | CLI_SHARED_MODELS,
     .min_operands = 2,
@@ -89,6 +94,7 @@ static int prepare(char **report, const call *c) {
     prepare.margin = margin;
     prepare.quality = quality;
     prepare.jobs = cli.jobs;
+    prepare.face = face && strcmp(face, "largest") == 0 ? FN_PREPARE_FACE_LARGEST : FN_PREPARE_FACE_CENTRE;
     return fn_dataset_prepare(report, c->recognizer, c->root, c->dst, &prepare, &c->control);
 }
 
@@ -101,7 +107,7 @@ static int prune(char **report, const call *c) {
 }
 
 static int split(char **report, const call *c) {
-    return fn_dataset_split(report, c->root, c->dst, val, (uint64_t)seed);
+    return fn_dataset_split(report, c->root, c->dst, val, seed < 0 ? 1 : (uint64_t)seed);
 }
 
 static int outliers(char **report, const call *c) {
@@ -119,30 +125,86 @@ typedef struct action {
     int (*run)(char **report, const call *c);
     int n_folders;
     needs needs;
+    int says_skipped;    // 1: on the way; 0: in the report alone
+    const char *options; // it takes, each between spaces
 } action;
 
 static const action actions[] = {
-    {"prepare", prepare, 2, NEEDS_DETECTOR},   {"stats", stats, 1, NEEDS_NOTHING},
-    {"prune", prune, 1, NEEDS_NOTHING},        {"split", split, 2, NEEDS_NOTHING},
-    {"outliers", outliers, 1, NEEDS_EMBEDDER}, {"duplicates", duplicates, 1, NEEDS_EMBEDDER},
+    {"prepare", prepare, 2, NEEDS_DETECTOR, 1,
+     " template size margin face quality detector models jobs quiet "},
+    {"stats", stats, 1, NEEDS_NOTHING, 1, " jobs quiet "},
+    {"prune", prune, 1, NEEDS_NOTHING, 0, " min-images apply removed quiet "},
+    {"split", split, 2, NEEDS_NOTHING, 0, " val seed by-person quiet "},
+    {"outliers", outliers, 1, NEEDS_EMBEDDER, 1,
+     " distance apply removed model mirror models detector jobs quiet "},
+    {"duplicates", duplicates, 1, NEEDS_EMBEDDER, 1,
+     " distance apply removed model mirror models detector jobs quiet "},
 };
+#define N_ACTIONS (sizeof actions / sizeof *actions)
+
+static int takes(const action *act, const char *option) {
+    size_t n = strlen(option);
+    for (const char *at = act->options; (at = strstr(at, option)); at += n)
+        if (at[-1] == ' ' && at[n] == ' ')
+            return 1;
+    return 0;
+}
+
+static int is_given(const cli_option *o) {
+    switch (o->kind) {
+    case CLI_FLAG:
+        return *(const int *)o->value != 0;
+    case CLI_TEXT:
+    case CLI_CHOICE:
+        return *(const char *const *)o->value != NULL;
+    case CLI_COUNT:
+        return *(const int *)o->value >= (int)o->min;
+    case CLI_REAL:
+        return *(const double *)o->value >= o->min;
+    case CLI_SIZE:
+        return *(const uint64_t *)o->value != 0;
+    }
+    return 0;
+}
+
+/// An option that the action does not take is a mistake. -1: there is none; or the exit code.
+static int check_options(const action *act) {
+    const cli_option *o;
+    for (size_t i = 0; (o = cli_option_at(&command, i)); i++) {
+        if (!is_given(o) || takes(act, o->name))
+            continue;
+        char owners[128];
+        size_t used = 0;
+        for (size_t k = 0; k < N_ACTIONS; k++)
+            if (takes(&actions[k], o->name))
+                used += (size_t)snprintf(owners + used, sizeof owners - used, "%s%s", used ? ", " : "",
+                                         actions[k].name);
+        return cli_usage_error(&command, "%s takes no --%s: it belongs to %s", act->name, o->name, owners);
+    }
+    return -1;
+}
 
 static const action *find(const char *name) {
-    for (size_t i = 0; i < sizeof actions / sizeof *actions; i++)
+    for (size_t i = 0; i < N_ACTIONS; i++)
         if (strcmp(actions[i].name, name) == 0)
             return &actions[i];
     return NULL;
 }
 
-/// Photographs that gave no crop make the run one with failed inputs.
-static int count_failures(const char *report, const char *dst) {
-    json_t *root = json_loads(report, 0, NULL);
-    json_int_t n_failed = json_integer_value(json_object_get(root, "failed"));
+/// Photographs that gave no crop, and what was skipped, make the run one with failed inputs.
+static int count_failures(const char *report, const call *c, const action *act) {
+    json_t *root = json_loads(report, 0, NULL), *skipped = json_object_get(root, "skipped"), *line;
+    json_int_t n_failed = act->run == prepare ? json_integer_value(json_object_get(root, "failed")) : 0;
+    size_t i, n_skipped = json_array_size(skipped);
+    json_array_foreach(skipped, i, line) {
+        if (!act->says_skipped)
+            cli_note("%s: left out", json_string_value(line));
+    }
     json_decref(root);
     if (n_failed)
         cli_note("%lld photograph%s gave no crop: see %s/failures.tsv", (long long)n_failed,
-                 n_failed == 1 ? "" : "s", dst);
-    return n_failed ? CLI_INPUTS : CLI_DONE;
+                 n_failed == 1 ? "" : "s", c->dst);
+    return n_failed || n_skipped ? CLI_INPUTS : CLI_DONE;
 }
 
 int cmd_dataset(int argc, char **argv) {
@@ -157,10 +219,13 @@ int cmd_dataset(int argc, char **argv) {
     if (n != act->n_folders + 1)
         return cli_usage_error(&command, "%s takes %s", act->name,
                                act->n_folders == 1 ? "one folder" : "two folders");
-    if ((act->run == prune) != (min_images > 0))
-        return cli_usage_error(&command, "prune and --min-images N go together");
-    if ((act->run == split) != (val > 0))
-        return cli_usage_error(&command, "split and --val SHARE go together");
+    code = check_options(act);
+    if (code >= 0)
+        return code;
+    if (act->run == prune && !min_images)
+        return cli_usage_error(&command, "prune wants --min-images N");
+    if (act->run == split && !(val > 0))
+        return cli_usage_error(&command, "split wants --val SHARE");
     call c = {
         .root = argv[2], .dst = argv[3], .control = FN_CONTROL_INIT, .inspect = FN_INSPECT_OPTIONS_INIT};
     c.control.user = &total;
@@ -186,8 +251,7 @@ int cmd_dataset(int argc, char **argv) {
     }
     if (report) {
         puts(report);
-        if (act->run == prepare)
-            code = count_failures(report, c.dst);
+        code = count_failures(report, &c, act);
     }
     fn_string_free(report);
     fn_recognizer_free(c.recognizer);

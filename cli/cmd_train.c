@@ -4,9 +4,11 @@
 #include "cli.h"
 #include "progress.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 enum { MAX_OPTIONS = 128, REDRAW_MS = 200 };
@@ -82,16 +84,41 @@ static void tell(void *user, fn_log_level level, const char *message) {
         cli_note("%s", message);
 }
 
-static void print_step(const fn_train_progress *p) {
-    fprintf(stderr, "epoch %d/%d step %llu/%llu  %.1f images/s  loss %.4f", p->epoch, p->n_epochs,
-            (unsigned long long)p->step, (unsigned long long)p->n_steps, p->images_per_s, p->loss);
-    if (p->n_triplets)
-        fprintf(stderr, "  triplets %d active %d", p->n_triplets, p->n_active);
-    if (p->mean_an > 0)
-        fprintf(stderr, "  d(a,p) %.3f d(a,n) %.3f", p->mean_ap, p->mean_an);
+// Columns of the terminal, or 80 where it does not say.
+static int columns(void) {
+    struct winsize size;
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+// One line of what fits into `room` columns: parts in their order, of which those that matter least, the ones
+// with the largest rank, are left out first.
+static void print_step(const fn_train_progress *p, int room) {
+    enum { N = 8, SIZE = 64 };
+    static const int rank[N] = {0, 3, 0, 4, 2, 5, 6, 1};
+    char part[N][SIZE] = {{0}};
     const unsigned long long left = (unsigned long long)p->eta_s;
-    fprintf(stderr, "  lr %.3g  waited %.1f s  %llu:%02llu:%02llu left", p->lr, p->loader_wait_s, left / 3600,
-            left / 60 % 60, left % 60);
+    snprintf(part[0], SIZE, "epoch %d/%d step %llu/%llu", p->epoch, p->n_epochs, (unsigned long long)p->step,
+             (unsigned long long)p->n_steps);
+    snprintf(part[1], SIZE, "  %.1f images/s", p->images_per_s);
+    snprintf(part[2], SIZE, "  loss %.4f", p->loss);
+    if (p->n_triplets)
+        snprintf(part[3], SIZE, "  triplets %d active %d", p->n_triplets, p->n_active);
+    if (p->mean_an > 0)
+        snprintf(part[4], SIZE, "  d(a,p) %.3f d(a,n) %.3f", p->mean_ap, p->mean_an);
+    snprintf(part[5], SIZE, "  lr %.3g", p->lr);
+    snprintf(part[6], SIZE, "  waited %.1f s", p->loader_wait_s);
+    snprintf(part[7], SIZE, "  %llu:%02llu:%02llu left", left / 3600, left / 60 % 60, left % 60);
+    for (int limit = N;; limit--) {
+        size_t n = 0;
+        for (int i = 0; i < N; i++)
+            n += rank[i] < limit ? strlen(part[i]) : 0;
+        if ((int)n > room && limit > 1)
+            continue;
+        for (int i = 0; i < N; i++)
+            if (rank[i] < limit)
+                fputs(part[i], stderr);
+        return;
+    }
 }
 
 static void print_epoch(const fn_train_progress *p) {
@@ -119,18 +146,27 @@ static int show(void *user, const fn_train_progress *p) {
         print_epoch(p);
     } else if (is_live && now - drawn_ms >= REDRAW_MS) {
         fputs("\r\033[K", stderr);
-        print_step(p);
+        print_step(p, columns() - 1);
         fflush(stderr);
         drawn_ms = now;
         is_drawn = 1;
     } else if (!is_live && log_steps && p->step % (uint64_t)log_steps == 0) {
-        print_step(p);
+        print_step(p, INT_MAX);
         fputc('\n', stderr);
     }
     return cli_asked_to_stop();
 }
 
 // ---- the verb --------------------------------------------------------------------------------
+
+// A run without options that is to go on has to be there.
+static int nothing_to_resume(void) {
+    char path[4096];
+    if (!train.resume || !train.out || train.data)
+        return 0;
+    snprintf(path, sizeof path, "%s/config.json", train.out);
+    return access(path, F_OK) != 0;
+}
 
 static int exit_code(int rc) {
     switch (rc) {
@@ -160,6 +196,8 @@ static void say_what_next(const fn_train_result *result, int was_stopped) {
                  result->best_epoch, result->best.accuracy, train.out, train.out);
     else
         cli_note("the run is in %s, its page is %s/report.html", train.out, train.out);
+    if (!*result->model)
+        return;
     cli_note("next: facenet eval calibrate --write --data NAME --model %s FOLDER, facenet enroll --model %s",
              result->model, result->model);
 }
@@ -212,6 +250,10 @@ int cmd_train(int argc, char **argv) {
     int end = cli_parse(&command, argc, argv, &n);
     if (end < 0)
         end = read_config(argc, argv, &texts);
+    if (end < 0 && nothing_to_resume()) {
+        cli_error("%s: there is no run to go on with", train.out);
+        end = CLI_INPUTS;
+    }
     if (end < 0)
         end = run();
     fn_string_free(texts);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define HEADER_SIZE 128
@@ -32,7 +33,12 @@ static int write_header(cli_npy *npy) {
 }
 
 int cli_npy_open(cli_npy **out, const char *path, size_t n_columns) {
+    struct stat st;
     *out = NULL;
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) { // a device or a pipe stays what it is
+        errno = S_ISDIR(st.st_mode) ? EISDIR : ENOTSUP;
+        return -1;
+    }
     cli_npy *npy = calloc(1, sizeof *npy);
     if (!npy)
         return -1;

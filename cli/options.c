@@ -83,6 +83,23 @@ int cli_usage_error(const cli_command *command, const char *format, ...) {
     return CLI_USAGE;
 }
 
+// Text from column `indent` on, in lines of at most 100; the first goes on in column `at`, when there is
+// room.
+static void print_wrapped(const char *text, int at, int indent) {
+    if (at >= indent) {
+        putchar('\n');
+        at = 0;
+    }
+    for (size_t room = (size_t)(100 - indent), n; *text; text += n + strspn(text + n, " "), at = 0) {
+        n = strlen(text);
+        if (n > room)
+            for (n = room; n && text[n] != ' '; n--)
+                ;
+        n = n ? n : strcspn(text, " "); // a word longer than a line
+        printf("%*s%.*s\n", indent - at, "", (int)n, text);
+    }
+}
+
 static void print_help(const cli_command *command) {
     const char *start = "usage: ";
     for (const char *form = command->operands; form;) {
@@ -96,12 +113,12 @@ static void print_help(const cli_command *command) {
     printf("\n%s\n\n", command->about);
     const cli_option *o;
     for (size_t i = 0; (o = cli_option_at(command, i)); i++) {
-        char left[64], letter[8] = "";
+        char letter[8] = "";
         if (o->letter)
             snprintf(letter, sizeof letter, "-%c, ", o->letter);
-        snprintf(left, sizeof left, "%s--%s%s%s", letter, o->name, o->argument ? " " : "",
-                 o->argument ? o->argument : "");
-        printf("  %-26s%s %s\n", left, strlen(left) > 26 ? "\n                            " : "", o->help);
+        int n =
+            printf("  %s--%s%s%s", letter, o->name, o->argument ? " " : "", o->argument ? o->argument : "");
+        print_wrapped(o->help, n, 29);
     }
     printf("  %-26s %s\n", "--help", "print this");
 }
@@ -139,7 +156,7 @@ static int set(const cli_command *command, const cli_option *option, const char 
     double number;
     switch (option->kind) {
     case CLI_FLAG:
-        *(int *)option->value = 1;
+        *(int *)option->value = !text || strcmp(text, "no") != 0; // --NAME=no takes back what a file says
         return -1;
     case CLI_TEXT:
         if (!*text)
@@ -199,8 +216,8 @@ static int parse_long(const cli_command *command, int argc, char **argv, int *at
     const cli_option *option = find_name(command, name, n);
     if (!option)
         return cli_usage_error(command, "there is no option --%.*s", (int)n, name);
-    if (option->kind == CLI_FLAG && equals)
-        return cli_usage_error(command, "--%s takes no value", option->name);
+    if (option->kind == CLI_FLAG && equals && !is_word_of("yes|no", equals + 1))
+        return cli_usage_error(command, "--%s takes no value but yes or no", option->name);
     const char *value = equals ? equals + 1 : NULL;
     if (option->kind != CLI_FLAG && !value) {
         if (*at + 1 >= argc)

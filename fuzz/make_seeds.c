@@ -11,10 +11,12 @@
 #include "train/classifier.h"
 #include "unit/encoders.h"
 #include "unit/tflite_maker.h"
+#include "video/clips.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define N_MUTANTS 24
 #define SIDE 24
@@ -226,6 +228,42 @@ static void classifier(const char *folder) {
     }
 }
 
+static void video_seed(const char *folder, const char *name, fn_buf *bytes) {
+    must(!bytes->failed, name);
+    write_seed(folder, "video", name, bytes->data, bytes->len);
+    fn_buf_free(bytes);
+}
+
+// Files that FFmpeg's module writes only where it was built.
+static void video(const char *folder) {
+    static const char *const names[] = {"seed.mp4", "seed.mkv", "seed.avi"};
+    fn_buf out;
+    fn_buf_init(&out, 1 << 24);
+    clip_raw_avi(&out, 64 * 3, 48 * 3, 2);
+    video_seed(folder, "raw-avi", &out);
+    fn_buf_init(&out, 1 << 24);
+    clip_y4m(&out, "C444 A4:3", 32, 24, 3, 81, 90, 240);
+    video_seed(folder, "y4m", &out);
+    fn_buf_init(&out, 1 << 24);
+    clip_mjpeg(&out, CLIP_WIDTH, CLIP_HEIGHT, 0, 2);
+    clip_mjpeg(&out, CLIP_WIDTH + 32, CLIP_HEIGHT, 2, 2);
+    video_seed(folder, "mjpeg", &out);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char path[4096];
+        unsigned char *bytes;
+        size_t n;
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        if (!clip_write(path, CLIP_WIDTH, CLIP_HEIGHT, 5, 25)) {
+            printf("skipped: seeds of %s: %s\n", names[i], fn_last_error());
+            continue;
+        }
+        must(fn_read_file(&bytes, &n, path, 1 << 24) == FN_OK, path);
+        write_seed(folder, "video", names[i], bytes, n);
+        fn_free(bytes);
+        unlink(path);
+    }
+}
+
 int main(int argc, char **argv) {
     if (argc != 2) {
         fprintf(stderr, "usage: make_seeds FOLDER\n");
@@ -238,5 +276,6 @@ int main(int argc, char **argv) {
     pairs(argv[1]);
     config(argv[1]);
     classifier(argv[1]);
+    video(argv[1]);
     return 0;
 }

@@ -10,6 +10,7 @@
 #include <facenet/dataset.h>
 #include <facenet/decode.h>
 #include <facenet/detect.h>
+#include <facenet/draw.h>
 #include <facenet/embed.h>
 #include <facenet/eval.h>
 #include <facenet/image.h>
@@ -17,7 +18,11 @@
 #include <facenet/metric.h>
 #include <facenet/model.h>
 #include <facenet/pipeline.h>
+#include <facenet/quality.h>
 #include <facenet/store.h>
+#include <facenet/stream.h>
+#include <facenet/track.h>
 #include <facenet/train.h>
+#include <facenet/video.h>
 
 #endif

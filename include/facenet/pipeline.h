@@ -13,6 +13,7 @@
 #define FACENET_PIPELINE_H
 
 #include <facenet/decode.h>
+#include <facenet/draw.h>
 #include <facenet/embed.h>
 
 #ifdef __cplusplus
@@ -106,17 +107,6 @@ FN_API void fn_walker_free(fn_walker *walker);
 /// The same with a callback. Stops when visit returns non-zero and returns that value. What cannot
 /// be read is passed over, and FN_EIO with the first such message comes back at the end.
 FN_API int fn_walk(const char *root, int (*visit)(void *user, const char *path), void *user);
-
-/// A label beside a box, for fn_annotate.
-typedef struct fn_label {
-    fn_box box;
-    const char *text; // UTF-8, any script; NULL: box only
-    uint32_t color;   // 0xRRGGBB
-} fn_label;
-
-/// Writes a copy of `image` with boxes and names drawn on it (JPEG or PNG by the path's ending).
-/// FN_EUNSUPPORTED when the text library cannot be loaded.
-FN_API int fn_annotate(const fn_image *image, const fn_label *labels, size_t n, const char *path);
 
 #ifdef __cplusplus
 }

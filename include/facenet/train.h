@@ -47,7 +47,8 @@ typedef struct fn_train_progress {
     int epoch, n_epochs;    // from 1
     int is_epoch_end;       // 1: `validation` is new (when there is a validation folder)
     double images_per_s;    // since the run was started or resumed
-    double loss, lr, gradient_norm;
+    double loss;            // of the step; at the end of an epoch the mean over its steps
+    double lr, gradient_norm;
     int n_images;            // of the step
     int n_triplets;          // found by mining; 0 for losses without triplets
     int n_active;            // of them with a loss above zero
@@ -94,7 +95,7 @@ typedef struct fn_train_options {
     const char *loss;
     const char
         *mining; // auto (the loss's own), semi-hard, semi-hard-random, any-violator, batch-hard, random
-    const char *reduction;    // of triplets: sum (the paper), mean (OpenFace)
+    const char *reduction;    // of triplets: auto (the loss's own), sum (FaceNet), mean (OpenFace)
     double margin;            // -1: the loss's own
     double loss_scale;        // arcface, softmax: factor of the embeddings; 0: its own
     double centre_weight;     // softmax: of the centre loss; -1: its own
@@ -146,7 +147,7 @@ typedef struct fn_train_options {
 #define FN_TRAIN_OPTIONS_INIT                                                                                \
     {                                                                                                        \
         .version = FN_TRAIN_OPTIONS_VERSION, .norm_momentum = 0.1, .people_per_batch = 24,                   \
-        .images_per_person = 4, .batch = 96, .loss = "triplet", .mining = "auto", .reduction = "sum",        \
+        .images_per_person = 4, .batch = 96, .loss = "triplet", .mining = "auto", .reduction = "auto",       \
         .margin = -1, .centre_weight = -1, .centre_rate = -1, .similarity_weight = -1,                       \
         .optimizer = "adagrad", .schedule = "constant", .momentum = 0.9, .beta1 = 0.9, .beta2 = 0.999,       \
         .epochs = 100, .augment = "default", .mirror = -1, .rotation = -1, .shift = -1, .zoom = -1,          \
@@ -162,7 +163,8 @@ typedef struct fn_train_result {
     int best_epoch;           // 0 without validation
     double seconds;           // of training, all resumed parts together
     int rank, n_ranks;        // this process among those that trained together, which alone is 0 of 1
-    char model[4096];         // path of the model to use: best.onnx, or last.onnx without validation
+    char model[4096]; // path of the model to use: best.onnx, or last.onnx without validation; "" while
+                      // there is none
 } fn_train_result;
 
 /// Trains. The run folder receives config.json, checkpoint.fnt, metrics.jsonl, report.html, last.onnx and,
@@ -219,9 +221,9 @@ typedef struct fn_train_option {
 /// Option `index`, NULL behind the last. Static storage.
 FN_API const fn_train_option *fn_train_option_at(int index);
 
-/// Sets the options that a file names: lines "name = value" (# begins a comment) or the JSON of a run's
-/// config.json. Texts lie in *texts (fn_string_free), which must outlive the options. FN_EIO, FN_EFORMAT with
-/// the line.
+/// Sets the options that a file names: lines "name = value" (# at the start of a line or after a space begins
+/// a comment) or the JSON of a run's config.json. Texts lie in *texts (fn_string_free), which must outlive
+/// the options. FN_EIO, FN_EFORMAT with the line.
 FN_API int fn_train_options_read(fn_train_options *options, char **texts, const char *path);
 
 #ifdef __cplusplus

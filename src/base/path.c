@@ -9,9 +9,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -133,37 +135,164 @@ out:
     return rc;
 }
 
-int fn_write_file(const char *path, const void *bytes, size_t n, unsigned mode) {
-    char *temporary = fn_asprintf("%s.XXXXXX", path);
-    if (!temporary)
-        return fn_fail_memory();
-    int rc = FN_OK;
-    int fd = mkostemp(temporary, O_CLOEXEC);
-    if (fd < 0) {
-        rc = fn_fail(FN_EIO, "%s: cannot be written: %s", path, strerror(errno));
-        fn_free(temporary);
-        return rc;
+// How the names of temporary files begin; six letters follow.
+#define TEMPORARY ".facenet-part-"
+#define N_TEMPORARY (sizeof TEMPORARY - 1)
+
+/// Where bytes for `path` go: the path itself, or what it links to. What is there and is no regular file, a
+/// device, a pipe, a folder, stays what it is. New memory.
+static int place_for(char **out, const char *path) {
+    struct stat st;
+    *out = NULL;
+    int is_there = stat(path, &st) == 0;
+    if (is_there && !S_ISREG(st.st_mode))
+        return fn_fail(FN_EIO, "%s: cannot be written: there is something else than a regular file", path);
+    char *real = NULL;
+    if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode)) {
+        real = is_there ? realpath(path, NULL) : NULL;
+        if (!real)
+            return fn_fail(FN_EIO, "%s: cannot be written: a link that leads nowhere", path);
     }
-    const char *p = bytes;
-    while (n && rc == FN_OK) {
+    *out = fn_strdup(real ? real : path);
+    free(real);
+    return *out ? FN_OK : fn_fail_memory();
+}
+
+/// Creates a temporary file and locks it: what is not locked has nobody who writes it any more. -1: errno.
+static int open_temporary(char *path) {
+    for (;;) {
+        struct stat st;
+        memcpy(path + strlen(path) - 6, "XXXXXX", 6);
+        int fd = mkostemp(path, O_CLOEXEC);
+        if (fd < 0)
+            return -1;
+        int is_swept = flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK;
+        if (!is_swept && (fstat(fd, &st) || st.st_nlink))
+            return fd;
+        close(fd); // a sweep came between
+    }
+}
+
+/// All bytes and the mode, on the disk. 0, or -1 and errno.
+static int put_bytes(int fd, const void *bytes, size_t n, unsigned mode) {
+    for (const char *p = bytes; n;) {
         ssize_t put = write(fd, p, n);
         if (put < 0 && errno == EINTR)
             continue;
-        if (put <= 0) {
-            rc = fn_fail(FN_EIO, "%s: cannot be written: %s", path, strerror(errno));
-        } else {
-            p += put;
-            n -= (size_t)put;
-        }
+        if (put <= 0)
+            return -1;
+        p += put;
+        n -= (size_t)put;
     }
-    if (rc == FN_OK && (fchmod(fd, (mode_t)mode) || fsync(fd)))
+    return fchmod(fd, (mode_t)mode) || fsync(fd) ? -1 : 0;
+}
+
+int fn_write_file(const char *path, const void *bytes, size_t n, unsigned mode) {
+    char *place, *temporary = NULL;
+    int fd = -1, rc = place_for(&place, path);
+    if (rc < 0)
+        return rc;
+    const char *slash = strrchr(place, '/');
+    temporary = fn_asprintf("%.*s" TEMPORARY "XXXXXX", slash ? (int)(slash - place + 1) : 0, place);
+    if (!temporary) {
+        rc = fn_fail_memory();
+        goto out;
+    }
+    fd = open_temporary(temporary);
+    if (fd < 0 || put_bytes(fd, bytes, n, mode) || rename(temporary, place)) {
         rc = fn_fail(FN_EIO, "%s: cannot be written: %s", path, strerror(errno));
-    if (close(fd) && rc == FN_OK)
-        rc = fn_fail(FN_EIO, "%s: cannot be written: %s", path, strerror(errno));
-    if (rc == FN_OK && rename(temporary, path))
-        rc = fn_fail(FN_EIO, "%s: cannot be written: %s", path, strerror(errno));
-    if (rc != FN_OK)
-        unlink(temporary);
+        if (fd >= 0)
+            unlink(temporary);
+    }
+out:
+    if (fd >= 0)
+        close(fd); // after the file has its name: until then it stays locked
     fn_free(temporary);
+    fn_free(place);
     return rc;
+}
+
+/// Deletes a temporary file that nobody writes.
+static int sweep_file(const char *path, const struct stat *st, int type, struct FTW *at) {
+    const char *name = path + at->base;
+    if (type != FTW_F || !S_ISREG(st->st_mode) || strncmp(name, TEMPORARY, N_TEMPORARY) != 0 ||
+        strlen(name) != N_TEMPORARY + 6)
+        return 0;
+    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); // NFS locks what can be written
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+        unlink(path);
+    if (fd >= 0)
+        close(fd);
+    return 0;
+}
+
+void fn_sweep_temporaries(const char *folder) {
+    nftw(folder, sweep_file, 16, FTW_PHYS);
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *at) {
+    (void)st;
+    (void)type;
+    (void)at;
+    return remove(path);
+}
+
+int fn_remove_tree(const char *folder) {
+    if (nftw(folder, remove_entry, 16, FTW_PHYS | FTW_DEPTH) && errno != ENOENT)
+        return fn_fail(FN_EIO, "%s: cannot be taken away: %s", folder, strerror(errno));
+    return FN_OK;
+}
+
+/// Appends the names of `rest` to a path without links: "." stays, ".." goes up.
+static void append_names(char *real, const char *rest) {
+    while (*rest) {
+        size_t n = strcspn(rest, "/"), end = strlen(real);
+        if (n == 2 && memcmp(rest, "..", 2) == 0) {
+            char *slash = strrchr(real, '/');
+            slash[slash == real] = 0;
+        } else if (n && !(n == 1 && *rest == '.')) {
+            if (end > 1)
+                real[end++] = '/';
+            memcpy(real + end, rest, n);
+            real[end + n] = 0;
+        }
+        rest += n + (rest[n] == '/');
+    }
+}
+
+char *fn_path_real(const char *path) {
+    char *there = fn_strdup(path), *known = NULL, *real = NULL;
+    size_t n = strlen(path);
+    while (there && !known) { // the longest beginning that is there
+        there[n] = 0;
+        known = realpath(n ? there : *path == '/' ? "/" : ".", NULL);
+        if (n == 0)
+            break;
+        while (!known && n && path[n - 1] == '/')
+            n--;
+        while (!known && n && path[n - 1] != '/')
+            n--;
+    }
+    if (known)
+        real = fn_alloc(strlen(known) + strlen(path + n) + 2);
+    if (real) {
+        memcpy(real, known, strlen(known) + 1);
+        append_names(real, path + n);
+    } else if (there && !known) {
+        fn_fail(FN_EIO, "%s: %s", path, strerror(errno));
+    } else {
+        fn_fail_memory();
+    }
+    free(known);
+    fn_free(there);
+    return real;
+}
+
+int fn_path_reaches(const char *outer, const char *inner) {
+    size_t n = strlen(outer);
+    if (n && outer[n - 1] == '/') // the root of all
+        n--;
+    if (strncmp(outer, inner, n) != 0 || (inner[n] && inner[n] != '/'))
+        return 0;
+    return !strstr(inner + n, "/.");
 }

@@ -22,9 +22,25 @@ int fn_mkdirs(const char *path, unsigned mode);
 /// FN_EIO; FN_ELIMIT past max bytes.
 int fn_read_file(unsigned char **out, size_t *n_out, const char *path, uint64_t max);
 
-/// Writes bytes to path through a temporary file beside it, synced and renamed: the name holds the
-/// old bytes or all of the new ones, never a part.
+/// Writes bytes to path through a hidden temporary file beside it, synced and renamed: the name holds the
+/// old bytes or all of the new ones, never a part. A link is kept, and what it leads to is written. FN_EIO,
+/// also when there is something else than a regular file: devices, pipes, folders stay what they are.
 int fn_write_file(const char *path, const void *bytes, size_t n, unsigned mode);
+
+/// Deletes what fn_write_file left below the folder, hidden folders too, in processes that were killed. Files
+/// that are being written stay, and so do those on a file system that knows no locks.
+void fn_sweep_temporaries(const char *folder);
+
+/// Deletes a folder and all below it; links are deleted, not followed. FN_OK when it is not there. FN_EIO.
+int fn_remove_tree(const char *folder);
+
+/// The path from the root of all, without links, "." and ".."; its end need not be there yet. New memory, or
+/// NULL with the error noted.
+char *fn_path_real(const char *path);
+
+/// 1 when a walk over the folder outer, which passes over what is hidden, comes to inner: it is outer, or
+/// lies below it with nothing hidden between. Both as fn_path_real gives them.
+int fn_path_reaches(const char *outer, const char *inner);
 
 /// SHA-256 of bytes, and as 64 hex digits with a final 0.
 void fn_sha256(unsigned char digest[32], const void *bytes, size_t n);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Limits and memory of a picture that is being decoded.
+// Limits and memory of a picture that is being decoded, and its turn to upright.
 #include "base/alloc.h"
 #include "base/error.h"
 #include "decode/codec.h"
+#include "image/image.h"
 
 #include <string.h>
 
@@ -58,6 +59,27 @@ int fn_raster_set_exif(fn_raster *raster, const void *bytes, size_t n) {
         n -= 6;
     }
     return set_block(&raster->exif, &raster->n_exif, p, n);
+}
+
+int fn_raster_orient(fn_raster *raster, int orientation) {
+    const fn_image stored = {.data = raster->pixels,
+                             .width = raster->width,
+                             .height = raster->height,
+                             .stride_bytes = (ptrdiff_t)raster->width * 3,
+                             .format = FN_PIXEL_RGB8};
+    if (orientation <= 1 || orientation > 8)
+        return FN_OK;
+    unsigned char *upright = fn_alloc((size_t)raster->width * (size_t)raster->height * 3);
+    if (!upright)
+        return fn_fail_memory();
+    fn_image_orient(upright, &stored, orientation);
+    fn_free(raster->pixels);
+    raster->pixels = upright;
+    if (orientation >= 5) {
+        raster->width = stored.height;
+        raster->height = stored.width;
+    }
+    return FN_OK;
 }
 
 void fn_raster_clear(fn_raster *raster) {

@@ -29,6 +29,10 @@ int fn_image_warp(unsigned char *dst, int dst_width, int dst_height, const fn_im
 /// The same without rounding to bytes: dst (dst_height, dst_width, 3) float in [0, 255].
 int fn_image_warp_float(float *dst, int dst_width, int dst_height, const fn_image *src, const double m[6]);
 
+/// Turns and mirrors by an EXIF orientation, 1..8 (others count as 1). dst is tight, in the format of src;
+/// from 5 on it is (src->width) rows of (src->height) pixels.
+void fn_image_orient(unsigned char *dst, const fn_image *src, int orientation);
+
 /// Mirrors tight RGB pixels left to right in place.
 void fn_image_mirror(unsigned char *rgb, int width, int height);
 

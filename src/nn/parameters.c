@@ -101,6 +101,19 @@ int fn_parameters_freeze(fn_parameters *p, const char *prefix) {
     return n ? n : fn_fail(FN_EINVAL, "no parameter has a name that begins with '%.80s'", prefix);
 }
 
+int fn_parameters_norm_is_frozen(const fn_parameters *p, const fn_node *node) {
+    int n = 0;
+    if (!node->op->statistics)
+        return 0;
+    for (int k = 0; k < node->n_inputs; k++) {
+        int trained = node->inputs[k] >= 0 ? p->of_value[node->inputs[k]] : -1;
+        if (trained >= 0 && !p->trained[trained].frozen)
+            return 0;
+        n += trained >= 0;
+    }
+    return n > 0;
+}
+
 static void load(const fn_parameter *p, int n, const fn_graph *g, float *dst, size_t size) {
     memset(dst, 0, size * sizeof *dst);
     for (int i = 0; i < n; i++)

@@ -31,8 +31,11 @@ int fn_parameters_open(fn_parameters *out, const fn_graph *graph);
 void fn_parameters_free(fn_parameters *parameters);
 
 /// Freezes every parameter whose name begins with `prefix`; their number, or FN_EINVAL when there is none.
-/// Batch-norms with frozen parameters still follow the batch: fn_pass.frozen_norms is another matter.
+/// A batch-norm whose scale and shift are both frozen keeps its running statistics and uses them.
 int fn_parameters_freeze(fn_parameters *parameters, const char *prefix);
+
+/// 1 for a batch-norm that stays as it is because its parameters are frozen.
+int fn_parameters_norm_is_frozen(const fn_parameters *parameters, const fn_node *node);
 
 /// Numbers in both directions between the graph's constants and the blocks (gaps become zero).
 void fn_parameters_load(const fn_parameters *parameters, const fn_graph *graph, float *weights,

@@ -243,8 +243,10 @@ static int forward(void *p_, const fn_pass *pass, const void *input, void *outpu
         if (!computes(p, node))
             continue;
         fn_run_args args = run_args(p, pass, node, &c);
+        fn_pass own = *pass;
+        own.frozen_norms |= fn_parameters_norm_is_frozen(p->parameters, node);
         if (op->forward_train)
-            op->forward_train(&(fn_train_args){args, pass, i, p->saved[i]});
+            op->forward_train(&(fn_train_args){args, &own, i, p->saved[i]});
         else
             op->forward(&args);
     }

@@ -3,7 +3,7 @@
 // Folders as a stream of file paths in byte order of the names. The walker holds the names of one
 // folder per level and nothing else, so its memory does not grow with the number of files passed.
 // Folders are opened one at a time, so that their depth is not bounded by open files.
-#include <facenet/pipeline.h>
+#include "pipeline/walk.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
@@ -28,6 +28,8 @@ typedef struct level {
 struct fn_walker {
     char *file; // a root that is a file, until it was given out
     char *path; // what was given out last
+    char *failed;
+    char *people; // the root without links, when links directly below it are followed
     level *levels;
     size_t n_levels, capacity;
 };
@@ -86,7 +88,7 @@ static int level_read(level *l, const char *path, int flags) {
     return rc;
 }
 
-// Enters a folder; takes over `path`.
+// Enters a folder; takes over `path` when it succeeds.
 static int enter(fn_walker *walker, char *path, int flags) {
     level l = {.path = path};
     int rc = level_read(&l, path, flags);
@@ -100,10 +102,12 @@ static int enter(fn_walker *walker, char *path, int flags) {
             rc = fn_fail_memory();
         }
     }
-    if (rc < 0)
+    if (rc < 0) {
+        l.path = NULL;
         level_clear(&l);
-    else
+    } else {
         walker->levels[walker->n_levels++] = l;
+    }
     return rc;
 }
 
@@ -116,20 +120,30 @@ int fn_walker_open(fn_walker **out, const char *root) {
         return fn_fail(FN_EIO, "%s: neither a file nor a folder", root);
     fn_walker *walker = fn_calloc(1, sizeof *walker);
     char *path = fn_strdup(root);
-    int rc = FN_OK;
-    if (!walker || !path) {
-        fn_free(path);
-        rc = fn_fail_memory();
-    } else if (S_ISDIR(st.st_mode)) {
+    int rc = walker && path ? FN_OK : fn_fail_memory();
+    if (rc == FN_OK && S_ISDIR(st.st_mode))
         rc = enter(walker, path, 0);
-    } else {
+    else if (rc == FN_OK)
         walker->file = path;
-    }
-    if (rc < 0)
+    if (rc < 0) {
+        fn_free(path);
         fn_walker_free(walker);
-    else
+    } else {
         *out = walker;
+    }
     return rc;
+}
+
+int fn_walker_open_people(fn_walker **out, const char *root) {
+    int rc = fn_walker_open(out, root);
+    if (rc < 0)
+        return rc;
+    (*out)->people = fn_path_real(root);
+    if ((*out)->people)
+        return FN_OK;
+    fn_walker_free(*out);
+    *out = NULL;
+    return FN_ENOMEM;
 }
 
 void fn_walker_free(fn_walker *walker) {
@@ -140,7 +154,28 @@ void fn_walker_free(fn_walker *walker) {
     fn_free(walker->levels);
     fn_free(walker->file);
     fn_free(walker->path);
+    fn_free(walker->failed);
+    fn_free(walker->people);
     fn_free(walker);
+}
+
+const char *fn_walker_failed(const fn_walker *walker) {
+    return walker->failed;
+}
+
+// A link to a folder in a walk over people; takes over `path` when it succeeds. The links of one level cannot
+// make a walk endless; one that leads into the tree or around it would give pictures a second name.
+static int follow(fn_walker *walker, char *path) {
+    if (walker->n_levels > 1)
+        return fn_fail(FN_EIO, "%s: a link to a folder is followed only where it stands for a person", path);
+    char *real = fn_path_real(path);
+    if (!real)
+        return FN_ENOMEM;
+    int rc = fn_path_reaches(walker->people, real) || fn_path_reaches(real, walker->people)
+                 ? fn_fail(FN_EIO, "%s: a link that leads into its own tree is not followed", path)
+                 : enter(walker, path, 0);
+    fn_free(real);
+    return rc;
 }
 
 // One step: enters a folder (*path stays NULL) or gives out a file.
@@ -152,16 +187,23 @@ static int step(fn_walker *walker, level *l, const char **path) {
         return FN_ENOMEM;
     struct stat st;
     int is_link = 0, rc = FN_OK;
-    if (lstat(full, &st) || ((is_link = S_ISLNK(st.st_mode)) && stat(full, &st)))
+    if (lstat(full, &st) || ((is_link = S_ISLNK(st.st_mode)) && stat(full, &st))) {
         rc = fn_fail(FN_EIO, "%s: %s", full, strerror(errno));
-    else if (S_ISDIR(st.st_mode) && !is_link)
-        return enter(walker, full, O_NOFOLLOW);
-    else if (S_ISREG(st.st_mode)) {
+    } else if (S_ISREG(st.st_mode)) {
         fn_free(walker->path);
         *path = walker->path = full;
         return FN_OK;
+    } else if (S_ISDIR(st.st_mode) && (!is_link || walker->people)) {
+        rc = is_link ? follow(walker, full) : enter(walker, full, O_NOFOLLOW);
+        if (rc == FN_OK)
+            return FN_OK;
     }
-    fn_free(full);
+    if (rc < 0) {
+        fn_free(walker->failed);
+        walker->failed = full;
+    } else {
+        fn_free(full);
+    }
     return rc;
 }
 

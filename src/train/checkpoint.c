@@ -149,7 +149,9 @@ typedef struct reader {
 } reader;
 
 static int damaged(const reader *r, const char *why) {
-    return fn_fail(FN_EFORMAT, "%s: not a whole checkpoint: %s; take an earlier one", r->path, why);
+    return fn_fail(FN_EFORMAT,
+                   "%s: not a whole checkpoint: %s; begin another run from the model beside it (--model)",
+                   r->path, why);
 }
 
 static int get_at(const reader *r, uint64_t offset, void *dst, size_t n) {

@@ -9,6 +9,7 @@
 #include <math.h>
 
 #define POINT 1e-4     // squared distances below this: one point, whatever the loss says
+#define NEARLY 5e-3    // the same for losses of which it is not known what a point costs
 #define CLOSE 0.02     // below this they are close together;
 #define AT_MARGIN 0.02 // then a loss that differs from the margin by less than this share of it is stuck
 
@@ -28,7 +29,8 @@ double fn_spread(const float *unit, int n, int d) {
 }
 
 int fn_collapse_step(fn_collapse *collapse, double spread, double triplet_loss, double margin, int patience) {
-    int is_stuck = margin > 0 && spread < CLOSE && fabs(triplet_loss - margin) < AT_MARGIN * margin;
+    int is_stuck =
+        margin > 0 ? spread < CLOSE && fabs(triplet_loss - margin) < AT_MARGIN * margin : spread < NEARLY;
     collapse->n_together = spread < POINT ? collapse->n_together + 1 : 0;
     collapse->n_stuck = is_stuck ? collapse->n_stuck + 1 : 0;
     return patience > 0 && (collapse->n_together >= patience || collapse->n_stuck >= patience);

@@ -56,6 +56,21 @@ static double at_step(const fn_series *s, double step) {
     return NAN;
 }
 
+// The step of the epoch whose model was kept, chosen as the trainer does: of two equal accuracies the one
+// with the larger area under the curve. -1: none.
+static double best_step(const fn_series *accuracy, const fn_series *auc) {
+    double step = -1, best = 0, best_auc = 0;
+    for (size_t i = 0; i < accuracy->n; i++) {
+        const double area = at_step(auc, accuracy->x[i]);
+        if (step >= 0 && (accuracy->y[i] < best || (accuracy->y[i] == best && !(area > best_auc))))
+            continue;
+        step = accuracy->x[i];
+        best = accuracy->y[i];
+        best_auc = area;
+    }
+    return step;
+}
+
 int fn_train_summarize(fn_train_summary *out, const char *run) {
     static const char *const step_keys[] = {"loss"};
     static const char *const epoch_keys[] = {"epoch", "accuracy", "accuracy_se", "val", "auc", "eer"};
@@ -71,11 +86,7 @@ int fn_train_summarize(fn_train_summary *out, const char *run) {
         fn_series_free(epochs, N_EPOCH_KEYS);
     if (rc == FN_OK) {
         const fn_series *accuracy = &epochs[ACCURACY];
-        size_t best = 0;
-        for (size_t i = 1; i < accuracy->n; i++)
-            if (accuracy->y[i] > accuracy->y[best])
-                best = i;
-        const double step = accuracy->n ? accuracy->x[best] : -1;
+        const double step = best_step(accuracy, &epochs[AUC]);
         out->step = steps->n ? (uint64_t)steps->x[steps->n - 1] : 0;
         out->epoch = epochs[EPOCH].n ? (int)last_of(&epochs[EPOCH]) : 0;
         out->loss = last_of(steps);
@@ -130,8 +141,15 @@ int fn_train_curves(const char *path, const char *const *runs, int n_runs, const
         if (!names[n++])
             rc = fn_fail_memory();
     }
+    size_t n_points = 0;
+    for (int i = 0; i < n; i++)
+        n_points += series[i].n;
+    if (rc == FN_OK && !n_points)
+        rc = fn_fail(FN_EINVAL, "%s: none of these runs has measured %s so far", path,
+                     measures[measure].label);
     if (rc == FN_OK)
-        rc = fn_curves_svg(path, &(fn_plot){.x_label = "step",
+        rc = fn_curves_svg(path, &(fn_plot){.title = measures[measure].label,
+                                            .x_label = "step",
                                             .y_label = measures[measure].label,
                                             .curves = curves,
                                             .n_curves = n,

@@ -65,13 +65,14 @@ static const fn_train_option table[] = {
     {"mining", "auto|semi-hard|semi-hard-random|any-violator|batch-hard|random",
      "which triplets of a batch; auto: the loss's own [auto: semi-hard; soft-triplet: batch-hard]",
      FN_TRAIN_CHOICE, AT(mining), 0, 0, 0},
-    {"reduction", "sum|mean", "of the triplets' losses [sum, as the paper; OpenFace: mean]", FN_TRAIN_CHOICE,
-     AT(reduction), 0, 0, 0},
+    {"reduction", "auto|sum|mean",
+     "of the triplets' losses; auto: the loss's own [auto: sum, as the paper; soft-triplet: mean]",
+     FN_TRAIN_CHOICE, AT(reduction), 0, 0, 0},
     {"margin", "X", "of triplets, or arcface's angle; -1: the loss's own [0.2; 0.5]", FN_TRAIN_REAL,
      AT(margin), -1, 4, 0},
     {"loss-scale", "X", "arcface, softmax: factor of the embeddings; 0: the loss's own [64; 1]",
      FN_TRAIN_REAL, AT(loss_scale), 0, 1000, 0},
-    {"centre-weight", "X", "softmax: weight of the centre loss; -1: its own", FN_TRAIN_REAL,
+    {"centre-weight", "X", "softmax: weight of the centre loss, 0: none; -1: its own [0.003]", FN_TRAIN_REAL,
      AT(centre_weight), -1, 1000, 0},
     {"centre-rate", "X", "softmax: how fast centres move; -1: its own [0.5]", FN_TRAIN_REAL, AT(centre_rate),
      -1, 1, 0},
@@ -83,11 +84,11 @@ static const fn_train_option table[] = {
     {"optimizer", "adagrad|sgd|adam|adamw|rmsprop", "how weights follow gradients [adagrad]", FN_TRAIN_CHOICE,
      AT(optimizer), 0, 0, 0},
     {"lr", "RATE", "learning rate; 0: the optimizer's own [adagrad and sgd 0.05, others 0.001]",
-     FN_TRAIN_REAL, AT(lr), 0, 1e30, 0},
+     FN_TRAIN_REAL, AT(lr), 0, 1e30, 1},
     {"schedule", "TEXT",
      "of the rate: constant, cosine[:end=RATE], step:every=N,factor=X or step:at=N+N,factor=X (epochs), "
      "file:PATH (lines \"epoch: rate\"), each with ,warmup=STEPS [constant]",
-     FN_TRAIN_TEXT, AT(schedule), 0, 0, 0},
+     FN_TRAIN_TEXT, AT(schedule), 0, 0, 1},
     {"momentum", "X", "sgd: Nesterov's momentum [0.9]", FN_TRAIN_REAL, AT(momentum), 0, 0.9999, 0},
     {"beta1", "X", "adam, adamw [0.9]", FN_TRAIN_REAL, AT(beta1), 0, 0.9999, 0},
     {"beta2", "X", "adam, adamw [0.999]", FN_TRAIN_REAL, AT(beta2), 0, 0.999999, 0},
@@ -95,7 +96,7 @@ static const fn_train_option table[] = {
      1, 0},
     {"weight-decay", "X", "of kernels and matrices [0]", FN_TRAIN_REAL, AT(weight_decay), 0, 10, 0},
     {"clip", "NORM", "longer gradients are shortened to this; 0: none [0]", FN_TRAIN_REAL, AT(clip), 0, 1e9,
-     0},
+     1},
     {"ema", "X", "average the weights, keeping this share a step; 0: do not [0]", FN_TRAIN_REAL, AT(ema), 0,
      0.999999, 0},
 
@@ -397,6 +398,16 @@ static char *trim(char *text) {
     return text;
 }
 
+// A comment begins with # at the start of a line or after a space: paths may hold the sign.
+static char *cut_comment(char *line) {
+    for (char *at = line; (at = strchr(at, '#')); at++)
+        if (at == line || isspace((unsigned char)at[-1])) {
+            *at = 0;
+            break;
+        }
+    return line;
+}
+
 static int read_lines(reading *r, char *text, const char *path) {
     int number = 0, rc = FN_OK;
     for (char *line = text, *next; line && rc == FN_OK; line = next) {
@@ -404,8 +415,7 @@ static int read_lines(reading *r, char *text, const char *path) {
         if (next)
             *next++ = 0;
         number++;
-        line[strcspn(line, "#")] = 0;
-        line = trim(line);
+        line = trim(cut_comment(line));
         if (!*line)
             continue;
         char *equals = strchr(line, '=');

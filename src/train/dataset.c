@@ -1,17 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The names of a folder with a folder per person. Nothing is opened but the folders themselves; the walker
-// gives the files sorted, so that the pictures of a person follow each other.
+// gives the files sorted, so that the pictures of a person follow each other. What it fails at is kept with
+// the reason, and the walk goes on behind it.
 #include <facenet/dataset.h>
 
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/path.h"
+#include "pipeline/walk.h"
 #include "train/geometry.h"
 
 #include <limits.h>
 #include <string.h>
 #include <strings.h>
+
+typedef struct gap {
+    char *name; // below the root
+    char *reason;
+} gap;
 
 struct fn_dataset {
     char *root;
@@ -20,7 +27,8 @@ struct fn_dataset {
     int *first;          // (n_people + 1) first image of each person
     char **image_names;  // (n_images) below the root
     int *person;         // (n_images)
-    int n_people, n_images;
+    gap *skipped;        // (n_skipped)
+    int n_people, n_images, n_skipped;
     size_t person_capacity, image_capacity;
 };
 
@@ -75,6 +83,23 @@ static int add_image(fn_dataset *d, const char *name) {
     return FN_OK;
 }
 
+/// Keeps what the walker failed at, and why.
+static int add_skipped(fn_dataset *d, const char *name) {
+    if (d->n_skipped == INT_MAX - 1)
+        return fn_fail(FN_ELIMIT, "%s: more than %d files and folders that cannot be read", d->root,
+                       INT_MAX - 1);
+    int is_full = (d->n_skipped & (d->n_skipped - 1)) == 0; // a power of two: twice as many from here
+    gap *more = is_full ? fn_realloc(d->skipped, d->n_skipped ? 2 * (size_t)d->n_skipped : 1, sizeof *more)
+                        : d->skipped;
+    if (!more)
+        return fn_fail_memory();
+    d->skipped = more;
+    gap *last = &d->skipped[d->n_skipped++];
+    last->reason = fn_strdup(fn_last_error());
+    last->name = fn_strdup(name);
+    return last->reason && last->name ? FN_OK : fn_fail_memory();
+}
+
 /// A person with too few pictures leaves again; otherwise they are sealed.
 static void end_person(fn_dataset *d, int min_images) {
     if (d->n_people == 0)
@@ -89,12 +114,16 @@ static void end_person(fn_dataset *d, int min_images) {
 
 static int read_names(fn_dataset *d, int min_images) {
     fn_walker *walker = NULL;
-    int rc = fn_walker_open(&walker, d->root);
+    int rc = fn_walker_open_people(&walker, d->root);
     size_t skip = strlen(d->root) + (d->root[strlen(d->root) - 1] != '/');
     char *current = NULL; // "person/" of the folder that is being read, also when they leave again
     while (rc == FN_OK) {
         const char *path;
         rc = fn_walker_next(walker, &path);
+        if (rc == FN_EIO) {
+            rc = add_skipped(d, fn_walker_failed(walker) + skip);
+            continue;
+        }
         if (rc < 0 || !path)
             break;
         const char *name = strlen(path) > skip ? path + skip : "";
@@ -116,6 +145,9 @@ static int read_names(fn_dataset *d, int min_images) {
     if (rc < 0)
         return rc;
     end_person(d, min_images);
+    if (d->n_people == 0 && d->n_skipped)
+        return fn_fail(FN_ENOTFOUND, "%s: nobody with %d or more pictures that can be read: %s", d->root,
+                       min_images, d->skipped[0].reason);
     if (d->n_people == 0)
         return fn_fail(FN_ENOTFOUND, "%s: nobody with %d or more pictures: expected one folder per person",
                        d->root, min_images);
@@ -150,6 +182,11 @@ void fn_dataset_free(fn_dataset *dataset) {
         fn_free(dataset->person_names[i]);
     for (int i = 0; i < dataset->n_images; i++)
         fn_free(dataset->image_names[i]);
+    for (int i = 0; i < dataset->n_skipped; i++) {
+        fn_free(dataset->skipped[i].name);
+        fn_free(dataset->skipped[i].reason);
+    }
+    fn_free(dataset->skipped);
     fn_free(dataset->person_names);
     fn_free(dataset->first);
     fn_free(dataset->image_names);
@@ -192,4 +229,16 @@ const char *fn_dataset_root(const fn_dataset *dataset) {
 
 const fn_crop_geometry *fn_dataset_geometry(const fn_dataset *dataset) {
     return &dataset->geometry;
+}
+
+int fn_dataset_n_skipped(const fn_dataset *dataset) {
+    return dataset->n_skipped;
+}
+
+const char *fn_dataset_skipped_name(const fn_dataset *dataset, int skipped) {
+    return dataset->skipped[skipped].name;
+}
+
+const char *fn_dataset_skipped_reason(const fn_dataset *dataset, int skipped) {
+    return dataset->skipped[skipped].reason;
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Pictures that are there twice: the same file, or the same photograph in another coding or size, which the
-// embedder maps to nearly the same vector. Every pair is compared, blocks of rows on several threads.
+// embedder maps to nearly the same vector. Every pair of vectors is compared, blocks of rows on several
+// threads. Files without a vector, because they cannot be decoded or show no face, are the same when their
+// bytes are.
 #include <facenet/dataset.h>
 
 #include "base/alloc.h"
@@ -10,6 +12,7 @@
 #include "kernels/sqdist.h"
 #include "train/embed_crops.h"
 #include "train/inspect.h"
+#include "train/skipped.h"
 #include "train/workers.h"
 
 #include <math.h>
@@ -103,6 +106,44 @@ static int compare_block(void *user, int item) {
     return rc;
 }
 
+typedef struct digest {
+    const unsigned char *sha256;
+    int image, person;
+} digest;
+
+/// Files of the same bytes follow each other, those of a person too.
+static int by_bytes(const void *pa, const void *pb) {
+    const digest *a = pa, *b = pb;
+    int order = memcmp(a->sha256, b->sha256, 32);
+    return order ? order : (a->image > b->image) - (a->image < b->image);
+}
+
+/// Pairs of equal files of which one at least has no vector: each with the first of all and with the first of
+/// its person, which is enough to choose by and grows with the files, not with their pairs.
+static int pair_equal_files(job *j) {
+    const int n = fn_dataset_n_images(j->dataset);
+    digest *sorted = fn_alloc((size_t)n * sizeof *sorted);
+    int n_sorted = 0, rc = sorted ? FN_OK : fn_fail_memory();
+    for (int i = 0; i < n && rc == FN_OK; i++)
+        if (j->hashed[i])
+            sorted[n_sorted++] = (digest){j->sha256[i], i, fn_dataset_image_person(j->dataset, i)};
+    if (n_sorted)
+        qsort(sorted, (size_t)n_sorted, sizeof *sorted, by_bytes);
+    for (int k = 1, first = 0, own = 0; k < n_sorted && rc == FN_OK; k++) {
+        if (memcmp(sorted[k].sha256, sorted[first].sha256, 32) != 0) {
+            first = own = k;
+            continue;
+        }
+        own = sorted[k].person == sorted[own].person ? own : k;
+        const int firsts[2] = {sorted[first].image, sorted[own].image}, image = sorted[k].image;
+        for (int of = 0; of < (own == first ? 1 : 2) && rc == FN_OK; of++)
+            if (firsts[of] != image && !(j->vectors->known[firsts[of]] && j->vectors->known[image]))
+                rc = add_pair(j, (pair){firsts[of], image, 0, 1});
+    }
+    fn_free(sorted);
+    return rc;
+}
+
 static int by_images(const void *pa, const void *pb) {
     const pair *a = pa, *b = pb;
     return a->a != b->a ? (a->a > b->a) - (a->a < b->a) : (a->b > b->b) - (a->b < b->b);
@@ -139,7 +180,7 @@ static int make_report(char **report, const job *j, const fn_inspect_options *o)
                                json_pack("{s:i, s:i, s:f, s:o, s:o}", "images", n, "unreadable",
                                          j->vectors->n_unknown, "distance", o->distance, "same_person",
                                          lists[0], "two_people", lists[1]),
-                               j->dataset, chosen, o, ".duplicates");
+                               j->dataset, chosen, o, FN_DUPLICATES_FOLDER);
     fn_free(chosen);
     return rc;
 }
@@ -159,6 +200,8 @@ static int look(char **report, job *j, const fn_inspect_options *o, const fn_con
         memcpy(j->rows + i * j->stride, fn_crop_vector(j->vectors, (int)i), dimension * sizeof *j->rows);
     int rc = fn_workers_run((int)n, o->jobs, hash_one, j, NULL);
     if (rc == FN_OK)
+        rc = pair_equal_files(j);
+    if (rc == FN_OK)
         rc = fn_workers_run((int)((n + BLOCK - 1) / BLOCK), o->jobs, compare_block, j, control);
     if (rc < 0)
         return rc;
@@ -175,7 +218,9 @@ int fn_dataset_duplicates(char **report, fn_recognizer *recognizer, const char *
     *report = NULL;
     int rc = fn_inspect_check_options(&o, options, DEFAULT_DISTANCE);
     if (rc == FN_OK)
-        rc = fn_dataset_open(&dataset, root, 1);
+        rc = fn_inspect_open(&dataset, root, &o);
+    if (rc == FN_OK)
+        fn_skipped_tell(dataset, control);
     if (rc == FN_OK)
         rc = fn_crop_vectors_open(&vectors, dataset, recognizer, o.jobs, control);
     job j = {.dataset = dataset,

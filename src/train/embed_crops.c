@@ -96,6 +96,8 @@ static int embed_photos(fn_crop_vectors *out, const fn_dataset *dataset, fn_reco
     }
     if (rc == FN_OK)
         rc = fn_photos_embed(&photos, recognizer, &options, 0, control);
+    if (rc == FN_EFORMAT && photos.n == 0) // nothing could be read: every vector is missing
+        rc = FN_OK;
     size_t at = 0;
     for (int i = 0; i < n && rc == FN_OK; i++) {
         char *path = fn_dataset_image_path(dataset, i);

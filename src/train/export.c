@@ -26,6 +26,27 @@ static const char *last_part(const char *path, int *n) {
     return path + start;
 }
 
+int fn_origin_of(fn_origin *out, const fn_model *model) {
+    fn_model_info info;
+    int rc = fn_model_get_info(model, &info);
+    if (rc < 0)
+        return rc;
+    *out = (fn_origin){fn_strdup(info.name), fn_strdup(info.source), fn_strdup(info.licence),
+                       fn_strdup(info.fingerprint)};
+    if (out->name && out->source && out->licence && out->fingerprint)
+        return FN_OK;
+    fn_origin_free(out);
+    return fn_fail_memory();
+}
+
+void fn_origin_free(fn_origin *origin) {
+    fn_free(origin->name);
+    fn_free(origin->source);
+    fn_free(origin->licence);
+    fn_free(origin->fingerprint);
+    *origin = (fn_origin){0};
+}
+
 // {"network":"nn4.small2","loss":"triplet",...}: facenet.training. New memory (free), or NULL.
 static char *provenance(const fn_export *e) {
     int n;
@@ -34,6 +55,18 @@ static char *provenance(const fn_export *e) {
                              e->options->loss, "optimizer", e->options->optimizer, "seed", e->options->seed,
                              "steps", (json_int_t)e->step, "epochs", e->epoch, "data", folder, n, "people",
                              fn_dataset_n_people(e->data), "images", fn_dataset_n_images(e->data));
+    if (root) {
+        json_object_set_new(root, "schedule", json_string(e->options->schedule));
+        json_object_set_new(root, "lr", json_real(e->options->lr));
+    }
+    if (root && e->origin->name)
+        json_object_set_new(root, "from",
+                            json_pack("{s:s, s:s, s:s}", "name", e->origin->name, "source", e->origin->source,
+                                      "fingerprint", e->origin->fingerprint));
+    if (root && *e->teacher)
+        json_object_set_new(
+            root, "teacher",
+            json_pack("{s:s, s:s}", "model", last_part(e->options->teacher, &n), "fingerprint", e->teacher));
     if (root && e->validation && isfinite(e->validation->accuracy))
         json_object_set_new(root, "validation_accuracy", json_real(e->validation->accuracy));
     char *text = root ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(6)) : NULL;
@@ -41,19 +74,27 @@ static char *provenance(const fn_export *e) {
     return text;
 }
 
+// What the weights began as goes on to hold for them.
+static char *licence_of(const fn_export *e) {
+    static const char own[] = "weights: of whoever trained them\ndata: see facenet.training";
+    if (e->origin->name && *e->origin->licence)
+        return fn_asprintf("trained further from %s:\n%s\nfurther training:\n%s", e->origin->name,
+                           e->origin->licence, own);
+    return fn_asprintf("code: Apache-2.0\n%s", own);
+}
+
 int fn_export_write(const char *path, const fn_graph *graph, const fn_export *export) {
     fn_metadata metadata = {0};
-    char *training = provenance(export);
+    char *training = provenance(export), *licence = licence_of(export);
     char *name = fn_asprintf("%s-%s", export->network, export->options->loss);
     char *description =
         fn_asprintf("trained by facenet: %s, %s loss", export->network, export->options->loss);
-    int rc = training && name && description ? FN_OK : fn_fail_memory();
+    int rc = training && licence && name && description ? FN_OK : fn_fail_memory();
     if (rc == FN_OK) {
         const fn_stamp stamp = {.name = name,
                                 .role = "embedder",
                                 .description = description,
-                                .licence = "code: Apache-2.0\nweights: of whoever trained them\n"
-                                           "data: see facenet.training",
+                                .licence = licence,
                                 .importer = "train",
                                 .input = *export->input,
                                 .tmpl = export->tmpl,
@@ -69,6 +110,7 @@ int fn_export_write(const char *path, const fn_graph *graph, const fn_export *ex
     fn_metadata_free(&metadata);
     fn_free(description);
     fn_free(name);
+    fn_free(licence);
     free(training);
     return rc;
 }

@@ -10,12 +10,23 @@
 #include <facenet/dataset.h>
 #include <facenet/train.h>
 
+/// The model that training went on from; all texts owned (fn_origin_free), "" where the model says nothing.
+typedef struct fn_origin {
+    char *name, *source, *licence, *fingerprint;
+} fn_origin;
+
+/// FN_ENOMEM. A NULL pointer in `out` means that there is no origin.
+int fn_origin_of(fn_origin *out, const fn_model *model);
+void fn_origin_free(fn_origin *origin);
+
 typedef struct fn_export {
     const char *network; // what was trained: "nn4.small2"
     const fn_input_spec *input;
     const fn_template *tmpl; // of the network's input; NULL: not known
     const fn_dataset *data;
     const fn_train_options *options;
+    const fn_origin *origin;               // name NULL: trained from the start
+    const char *teacher;                   // its fingerprint, "": none
     const fn_train_validation *validation; // NULL: none
     const char *compatible_with;           // facenet.compatible_with; NULL: none
     uint64_t step;

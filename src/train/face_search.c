@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Attempts at finding a photograph's central face, from the usual search to the most insisting one.
+// Attempts at finding the face a photograph was taken of, from the usual search to the most insisting one.
 #include "train/face_search.h"
 
 #include "base/alloc.h"
@@ -42,7 +42,9 @@ int fn_face_search_attempts(void) {
 // What a photograph showed instead of a face to take.
 typedef struct sight {
     size_t n_faces;
-    int n_insane; // faces over the centre whose landmarks do not fit
+    int n_insane; // faces to take but for their landmarks, which do not fit
+    int has_only; // 1: the first attempt saw one face, and it could be taken
+    fn_face only;
 } sight;
 
 // What is searched: the picture itself, or a copy of it with a border.
@@ -103,9 +105,27 @@ static int has_sane_landmarks(const fn_face *face) {
     return fabs(angle) <= MAX_ANGLE_DEG;
 }
 
+/// The index of the face to take, -1: none.
+static int choose(const fn_faces *faces, const fn_image *searched, fn_prepare_face which) {
+    size_t n = fn_faces_len(faces);
+    int best = -1;
+    double largest = 0;
+    if (n && which == FN_PREPARE_FACE_CENTRE)
+        return fn_eval_central_face(fn_faces_get(faces, 0), n, searched->width, searched->height);
+    for (size_t i = 0; i < n; i++) {
+        const fn_box *box = &fn_faces_get(faces, i)->box;
+        double area = (double)box->width * (double)box->height;
+        if (best < 0 || area > largest) {
+            best = (int)i;
+            largest = area;
+        }
+    }
+    return best;
+}
+
 /// One attempt: 1 when it found the face, 0 when not (*seen says what it met instead), or an error.
-static int try_once(fn_face *out, sight *seen, fn_detector *detector, const fn_image *image,
-                    const attempt *a) {
+static int try_once(fn_face *out, sight *seen, fn_detector *detector, const fn_image *image, const attempt *a,
+                    fn_prepare_face which) {
     view v;
     fn_faces *faces = NULL;
     int found = view_open(&v, image, a);
@@ -118,7 +138,11 @@ static int try_once(fn_face *out, sight *seen, fn_detector *detector, const fn_i
     }
     if (found == FN_OK) {
         size_t n = fn_faces_len(faces);
-        int face = n ? fn_eval_central_face(fn_faces_get(faces, 0), n, v.image.width, v.image.height) : -1;
+        int face = choose(faces, &v.image, which);
+        if (a == attempts && n == 1 && has_sane_landmarks(fn_faces_get(faces, 0))) {
+            seen->has_only = 1;
+            seen->only = *fn_faces_get(faces, 0);
+        }
         seen->n_faces = n > seen->n_faces ? n : seen->n_faces;
         found = face >= 0 && has_sane_landmarks(fn_faces_get(faces, (size_t)face));
         seen->n_insane += face >= 0 && !found;
@@ -132,15 +156,21 @@ static int try_once(fn_face *out, sight *seen, fn_detector *detector, const fn_i
     return found;
 }
 
-int fn_face_search(fn_face *out, int *attempt_out, fn_detector *detector, const fn_image *image) {
+int fn_face_search(fn_face *out, int *attempt_out, fn_detector *detector, const fn_image *image,
+                   fn_prepare_face which) {
     sight seen = {0};
     for (int i = 0; i < N_ATTEMPTS; i++) {
-        int found = try_once(out, &seen, detector, image, &attempts[i]);
+        int found = try_once(out, &seen, detector, image, &attempts[i], which);
         *attempt_out = i;
         if (found < 0)
             return found;
         if (found)
             return FN_OK;
+    }
+    if (seen.has_only) { // the first view is the picture itself
+        *attempt_out = 0;
+        *out = seen.only;
+        return FN_OK;
     }
     if (seen.n_insane)
         return fn_fail(FN_EFORMAT, "the landmarks do not fit the face");

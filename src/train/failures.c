@@ -27,18 +27,43 @@ void fn_failures_add(fn_buf *text, const char *path, const char *what, const cha
     add_field(text, message, "\n");
 }
 
-/// Lines of `old` that do not begin with the prefix.
-static void keep_others(fn_buf *text, const char *old, const char *prefix, size_t n_prefix) {
+/// The first field of a line as it was before add_field, in new memory.
+static char *first_field(const char *line) {
+    size_t n = strcspn(line, "\t\n"), used = 0;
+    char *field = fn_alloc(n + 1);
+    for (size_t i = 0; field && i < n; i++) {
+        int escapes = line[i] == '\\' && i + 1 < n;
+        char c = line[escapes ? ++i : i];
+        field[used++] = !escapes ? c : c == 't' ? '\t' : c == 'n' ? '\n' : c;
+    }
+    if (field)
+        field[used] = 0;
+    return field;
+}
+
+/// Lines of `old` that do not begin with the prefix, or that stay.
+static int keep_lines(fn_buf *text, const char *old, const char *prefix, size_t n_prefix,
+                      int (*stays)(void *user, const char *name), void *user) {
     while (*old) {
         const char *end = strchr(old, '\n');
         size_t n = end ? (size_t)(end - old) + 1 : strlen(old);
-        if (strncmp(old, prefix, n_prefix) != 0)
+        int keep = strncmp(old, prefix, n_prefix) != 0;
+        if (!keep && stays) {
+            char *name = first_field(old + n_prefix);
+            if (!name)
+                return fn_fail_memory();
+            keep = stays(user, name);
+            fn_free(name);
+        }
+        if (keep)
             fn_buf_append(text, old, n);
         old += n;
     }
+    return FN_OK;
 }
 
-int fn_failures_write(const char *dst, const char *src, fn_buf *text) {
+int fn_failures_write(const char *dst, const char *src, fn_buf *text,
+                      int (*stays)(void *user, const char *name), void *user) {
     unsigned char *old = NULL;
     size_t n_old;
     fn_buf all, prefix;
@@ -50,10 +75,10 @@ int fn_failures_write(const char *dst, const char *src, fn_buf *text) {
         rc = fn_read_file(&old, &n_old, path, MAX_BYTES);
     add_field(&prefix, src, "/");
     size_t n = prefix.len;
-    if (n >= 2 && prefix.data[n - 2] == '/') // src ended in a slash
+    if (n >= 2 && prefix.data[n - 2] == '/') // src is the root of all
         n--;
     if (rc == FN_OK && !prefix.failed && old)
-        keep_others(&all, (const char *)old, prefix.data, n);
+        rc = keep_lines(&all, (const char *)old, prefix.data, n, stays, user);
     if (text->len)
         fn_buf_append(&all, text->data, text->len);
     if (rc == FN_OK && (all.failed || prefix.failed || text->failed))

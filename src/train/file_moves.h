@@ -6,11 +6,13 @@
 
 #include <facenet/dataset.h>
 
-/// Makes dst a further name of src, or a copy (mode 0600) where the file system cannot; folders above dst are
-/// created. FN_EIO; FN_ECONFLICT: dst is there.
+/// Makes dst a further name of src, of what it leads to when it is a link, or a copy (mode 0600) where the
+/// file system cannot; folders above dst are created. FN_EIO; FN_ECONFLICT: dst is there.
 int fn_file_link(const char *dst, const char *src);
 
-/// Gives src the name dst, across file systems too. FN_EIO, FN_ECONFLICT.
+/// Gives src the name dst, across file systems too. A link stays a link to the same picture, by its path from
+/// the root of all. When dst holds the same already, src is only taken away. FN_EIO; FN_ECONFLICT: dst is
+/// something else, or src itself.
 int fn_file_move(const char *dst, const char *src);
 
 /// 1 when both paths are there and name one folder.

@@ -66,8 +66,8 @@ int fn_geometry_read(fn_crop_geometry *out, char pipeline[65], const char *root)
         if (rc == FN_OK && !parse(out, pipeline, bytes, n))
             rc = fn_fail(
                 FN_EFORMAT,
-                "%s: not a description of crops: prepare the folder again, or delete this file and the "
-                "crops count as whole boxes",
+                "%s: not a description of crops: delete this file; preparing the folder as before writes it "
+                "again, and without it the crops count as whole boxes",
                 path);
     }
     if (rc < 0)

@@ -6,9 +6,12 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/path.h"
+#include "train/apart.h"
 #include "train/file_moves.h"
+#include "train/skipped.h"
 
 #include <string.h>
+#include <unistd.h>
 
 int fn_inspect_check_options(fn_inspect_options *checked, const fn_inspect_options *options,
                              double distance) {
@@ -22,6 +25,31 @@ int fn_inspect_check_options(fn_inspect_options *checked, const fn_inspect_optio
     if (checked->distance == 0)
         checked->distance = distance;
     return FN_OK;
+}
+
+int fn_inspect_open(fn_dataset **out, const char *root, const fn_inspect_options *checked) {
+    int rc = fn_dataset_open(out, root, 1);
+    if (rc == FN_OK && checked->removed)
+        rc = fn_dataset_is_apart(*out, checked->removed);
+    if (rc < 0) {
+        fn_dataset_free(*out);
+        *out = NULL;
+    }
+    return rc;
+}
+
+int fn_inspect_was_removed(const char *root, const char *name) {
+    static const char *const folders[] = {FN_PRUNED_FOLDER, FN_OUTLIERS_FOLDER, FN_DUPLICATES_FOLDER};
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        char *path = fn_asprintf("%s/%s/%s", root, folders[i], name);
+        int is_there = path && access(path, F_OK) == 0;
+        fn_free(path);
+        if (!path)
+            return fn_fail_memory();
+        if (is_there)
+            return 1;
+    }
+    return 0;
 }
 
 json_t *fn_inspect_name(const char *name) {
@@ -51,6 +79,7 @@ int fn_inspect_finish(char **out, json_t *report, const fn_dataset *dataset, con
     json_object_set_new(report, "chosen", json_integer(n_chosen));
     json_object_set_new(report, "applied", json_boolean(options->apply));
     json_object_set_new(report, "moved", json_integer(n_moved));
+    json_object_set_new(report, "skipped", fn_skipped_json(dataset));
     if (options->apply && n_moved) {
         char *folder =
             options->removed ? fn_strdup(options->removed) : fn_path_join(fn_dataset_root(dataset), hidden);

@@ -120,6 +120,11 @@ static int make(fn_loader *loader, uint64_t step, int at, int image, float *dst)
                               fn_dataset_image_name(o->dataset, image));
     const float factor = 1 / o->scale;
     const size_t plane = loader->n_item / 3;
+    for (size_t i = 0; i < plane && o->bgr; i++) {
+        const float red = dst[i];
+        dst[i] = dst[2 * plane + i];
+        dst[2 * plane + i] = red;
+    }
     for (int c = 0; c < 3; c++)
         for (size_t i = 0; i < plane; i++, dst++)
             *dst = (*dst - o->mean[c]) * factor;

@@ -19,7 +19,8 @@ typedef struct fn_batch {
 typedef struct fn_loader_options {
     const fn_dataset *dataset; // outlives the loader
     int width, height;         // of the network's input
-    float mean[3], scale;      // of R, G, B in 0..255
+    float mean[3], scale;      // of the channels in the order fed, 0..255
+    int bgr;                   // 1: blue is fed first
     fn_augment augment;
     uint64_t seed;
     int threads;        // 0: one per processor

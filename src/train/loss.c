@@ -64,6 +64,7 @@ fn_loss_options fn_loss_defaults(fn_loss_kind kind) {
         o.mean_reduction = 1;
         break;
     case FN_LOSS_SOFTMAX:
+        o.centre_weight = 0.003F;
         o.centre_rate = 0.5F;
         break;
     case FN_LOSS_ARCFACE:

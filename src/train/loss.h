@@ -33,7 +33,7 @@ typedef struct fn_loss_options {
     float margin;            // triplets 0.2; arcface 0.5 radians
     int mean_reduction;      // triplets: 0: sum (the paper); 1: mean over the triplets found (OpenFace)
     float scale;             // arcface s 64; softmax: factor of the embeddings before the last layer, 1
-    float centre_weight;     // softmax: lambda of the centre loss, 0: none
+    float centre_weight;     // softmax: lambda of the centre loss 0.003, 0: none
     float centre_rate;       // softmax: alpha by which centres move, 0.5
     float similarity_weight; // distill: weight of the in-batch similarities, 10
     int n_classes;           // softmax, arcface: labels are 0 .. n_classes - 1
@@ -62,8 +62,6 @@ typedef struct fn_loss_batch {
     uint64_t step; // of mining's random choices
 } fn_loss_batch;
 
-enum { FN_HARDEST_MAX = 16 };
-
 typedef struct fn_loss_result {
     double loss;
     int n_pairs, n_triplets; // as mined; 0 for losses without triplets
@@ -72,9 +70,6 @@ typedef struct fn_loss_result {
     double accuracy;         // triplets: share in which the positive is nearer; softmax, arcface: share of
                              // rows whose own class scores best (without margin); distill: mean cosine to
                              // the teacher
-    int hardest[3 * FN_HARDEST_MAX]; // (n_hardest, 3): anchor, positive, negative of the largest losses,
-                                     // worst first; harmonic: an image's row, whichever network
-    int n_hardest;
 } fn_loss_result;
 
 typedef struct fn_loss fn_loss; // one thread at a time

@@ -60,8 +60,6 @@ int fn_loss_run_harmonic(fn_loss *loss, const fn_loss_batch *batch, float *d_emb
         fn_loss_of_triplets(o, &mined, both.rows, o->dimension, gradient, out);
         for (size_t i = 0; i < n; i++)
             fn_round_row(d_embeddings + i * d, gradient + 2 * i * d, d);
-        for (int i = 0; i < 3 * out->n_hardest; i++)
-            out->hardest[i] /= 2; // image of the batch
     }
     fn_mined_free(&mined);
     pool_free(&both);

@@ -26,8 +26,8 @@ fn_loss_fn fn_loss_run_arcface;
 fn_loss_fn fn_loss_run_distill;
 fn_loss_fn fn_loss_run_harmonic;
 
-/// The loss of mined triplets on (n, d) rows, soft or with a margin as the options say: fills the counts and
-/// the hardest of *out and adds to gradient (n, d).
+/// The loss of mined triplets on (n, d) rows, soft or with a margin as the options say: fills the counts of
+/// *out and adds to gradient (n, d).
 void fn_loss_of_triplets(const fn_loss_options *options, const fn_mined *mined, const float *rows, int d,
                          double *gradient, fn_loss_result *out);
 

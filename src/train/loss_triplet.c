@@ -25,27 +25,10 @@ static double squared_distance(const float *a, const float *b, int d) {
     return (lane[0] + lane[1]) + (lane[2] + lane[3]);
 }
 
-/// Keeps the triplets of the largest losses, worst first, the earlier one first among equals. value:
-/// (n_hardest) their losses.
-static void note_hardest(fn_loss_result *out, double *value, const fn_triplet *t, double loss) {
-    int n = out->n_hardest, at = n;
-    while (at > 0 && value[at - 1] < loss)
-        at--;
-    if (at == FN_HARDEST_MAX || !(loss > 0))
-        return;
-    if (n < FN_HARDEST_MAX)
-        out->n_hardest = ++n;
-    size_t after = (size_t)(n - 1 - at);
-    memmove(value + at + 1, value + at, after * sizeof *value);
-    memmove(out->hardest + 3 * (at + 1), out->hardest + 3 * at, after * 3 * sizeof *out->hardest);
-    value[at] = loss;
-    memcpy(out->hardest + 3 * at, (int[]){t->anchor, t->positive, t->negative}, 3 * sizeof *out->hardest);
-}
-
 void fn_loss_of_triplets(const fn_loss_options *o, const fn_mined *mined, const float *rows, int d,
                          double *gradient, fn_loss_result *out) {
     int soft = o->kind == FN_LOSS_SOFT_TRIPLET, in_order = 0;
-    double share = o->mean_reduction && mined->n ? 1.0 / mined->n : 1, sum = 0, value[FN_HARDEST_MAX];
+    double share = o->mean_reduction && mined->n ? 1.0 / mined->n : 1, sum = 0;
     for (int i = 0; i < mined->n; i++) {
         const fn_triplet *t = &mined->triplets[i];
         size_t at_a = (size_t)t->anchor * (size_t)d, at_p = (size_t)t->positive * (size_t)d;
@@ -58,7 +41,6 @@ void fn_loss_of_triplets(const fn_loss_options *o, const fn_mined *mined, const 
         sum += loss;
         out->n_active += active;
         in_order += gap < 0;
-        note_hardest(out, value, t, loss);
         for (int k = 0; slope > 0 && k < d; k++) {
             double va = (double)a[k], vp = (double)p[k], vn = (double)n[k];
             gradient[at_a + (size_t)k] += slope * (vn - vp);

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "train/embed_crops.h"
 #include "train/inspect.h"
+#include "train/skipped.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -99,7 +100,7 @@ static int look(char **report, const fn_dataset *dataset, const fn_crop_vectors 
                                json_pack("{s:i, s:i, s:f, s:o, s:o}", "images", (int)n, "unreadable",
                                          v->n_unknown, "distance", o->distance, "distances",
                                          describe(distance, (int)n), "outliers", list),
-                               dataset, chosen, o, ".outliers");
+                               dataset, chosen, o, FN_OUTLIERS_FOLDER);
     }
     fn_free(chosen);
     fn_free(found);
@@ -116,7 +117,9 @@ int fn_dataset_outliers(char **report, fn_recognizer *recognizer, const char *ro
     *report = NULL;
     int rc = fn_inspect_check_options(&o, options, DEFAULT_DISTANCE);
     if (rc == FN_OK)
-        rc = fn_dataset_open(&dataset, root, 1);
+        rc = fn_inspect_open(&dataset, root, &o);
+    if (rc == FN_OK)
+        fn_skipped_tell(dataset, control);
     if (rc == FN_OK)
         rc = fn_crop_vectors_open(&vectors, dataset, recognizer, o.jobs, control);
     if (rc == FN_OK)

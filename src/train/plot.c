@@ -23,22 +23,55 @@ enum {
     MAX_TEXT = 16 << 20
 };
 
-const char fn_plot_style[] =
-    ".plot{--ink:#1f2430;--soft:#5b6472;--faint:#e3e7ee;--paper:#fff;--c0:#2a62d8;--c1:#d9541e;--c2:#12855a;"
-    "--c3:#8a3ffc;--c4:#b4318a;--c5:#7a6a00;font:12px system-ui,-apple-system,'Segoe UI',sans-serif}\n"
-    "@media (prefers-color-scheme:dark){.plot{--ink:#e6e9ef;--soft:#98a2b3;--faint:#2a313d;--paper:#151a22;"
-    "--c0:#7aa7ff;--c1:#ff9a6b;--c2:#53d3a2;--c3:#c29bff;--c4:#f48fd0;--c5:#e0cd5a}}\n"
-    ".plot .paper{fill:var(--paper)}.plot text{fill:var(--soft)}.plot .title{fill:var(--ink);font-weight:600;"
-    "font-size:14px}\n"
-    ".plot .grid{stroke:var(--faint);fill:none}.plot .axis{stroke:var(--soft);fill:none}\n"
-    ".plot .line{fill:none;stroke-width:1.8;stroke-linejoin:round;stroke-linecap:round}.plot .dashed{"
-    "stroke-dasharray:6 4}\n"
-    ".plot .band{stroke:none;fill-opacity:.16}.plot .area{fill-opacity:.22;stroke-width:1.5}.plot .mark{"
-    "stroke:var(--ink);stroke-dasharray:3 3;fill:none}\n"
-    ".plot .s0{stroke:var(--c0)}.plot .s1{stroke:var(--c1)}.plot .s2{stroke:var(--c2)}.plot .s3{stroke:var("
-    "--c3)}.plot .s4{stroke:var(--c4)}.plot .s5{stroke:var(--c5)}\n"
-    ".plot .f0{fill:var(--c0)}.plot .f1{fill:var(--c1)}.plot .f2{fill:var(--c2)}.plot .f3{fill:var(--c3)}"
-    ".plot .f4{fill:var(--c4)}.plot .f5{fill:var(--c5)}\n";
+// Colours by the names the rules use; on a light ground and on a dark one. They are written out, because not
+// every program that shows SVG knows variables.
+static const struct {
+    const char *name, *light, *dark;
+} palette[] = {
+    {"ink", "#1f2430", "#e6e9ef"}, {"soft", "#5b6472", "#98a2b3"}, {"faint", "#e3e7ee", "#2a313d"},
+    {"paper", "#fff", "#151a22"},  {"c0", "#2a62d8", "#7aa7ff"},   {"c1", "#d9541e", "#ff9a6b"},
+    {"c2", "#12855a", "#53d3a2"},  {"c3", "#8a3ffc", "#c29bff"},   {"c4", "#b4318a", "#f48fd0"},
+    {"c5", "#7a6a00", "#e0cd5a"},
+};
+
+static const char shapes[] =
+    ".plot{font:12px system-ui,-apple-system,'Segoe UI',sans-serif}\n"
+    ".plot .title{font-weight:600;font-size:14px}.plot .grid,.plot .axis{fill:none}\n"
+    ".plot .line{fill:none;stroke-width:1.8;stroke-linejoin:round;stroke-linecap:round}\n"
+    ".plot .dashed{stroke-dasharray:6 4}.plot .mark{stroke-dasharray:3 3;fill:none}\n"
+    ".plot .band{stroke:none;fill-opacity:.16}.plot .area{fill-opacity:.22;stroke-width:1.5}\n";
+
+static const char colours[] =
+    ".plot .paper{fill:$paper}.plot text{fill:$soft}.plot .title{fill:$ink}.plot .grid{stroke:$faint}\n"
+    ".plot .axis{stroke:$soft}.plot .mark{stroke:$ink}\n"
+    ".plot .s0{stroke:$c0}.plot .s1{stroke:$c1}.plot .s2{stroke:$c2}.plot .s3{stroke:$c3}.plot "
+    ".s4{stroke:$c4}"
+    ".plot .s5{stroke:$c5}\n"
+    ".plot .f0{fill:$c0}.plot .f1{fill:$c1}.plot .f2{fill:$c2}.plot .f3{fill:$c3}.plot .f4{fill:$c4}"
+    ".plot .f5{fill:$c5}\n";
+
+static void write_colours(fn_buf *out, int is_dark) {
+    for (const char *at = colours; *at;) {
+        const size_t plain = strcspn(at, "$");
+        fn_buf_append(out, at, plain);
+        at += plain;
+        for (size_t i = 0; *at == '$' && i < sizeof palette / sizeof *palette; i++) {
+            const size_t n = strlen(palette[i].name);
+            if (strncmp(at + 1, palette[i].name, n) == 0) {
+                fn_buf_printf(out, "%s", is_dark ? palette[i].dark : palette[i].light);
+                at += 1 + n;
+            }
+        }
+    }
+}
+
+void fn_plot_style(fn_buf *out) {
+    fn_buf_printf(out, "%s", shapes);
+    write_colours(out, 0);
+    fn_buf_printf(out, "@media (prefers-color-scheme:dark){\n");
+    write_colours(out, 1);
+    fn_buf_printf(out, "}\n");
+}
 
 typedef struct drawing {
     fn_buf *out;
@@ -323,9 +356,11 @@ static void svg(fn_buf *out, const fn_plot *plot, int alone) {
     if (alone)
         fn_buf_printf(out, " width=\"%d\" height=\"%d\"", width, height);
     fn_buf_printf(out, ">\n");
-    if (alone)
-        fn_buf_printf(out, "<style>\n%s</style>\n<rect class=\"paper\" width=\"%d\" height=\"%d\"/>\n",
-                      fn_plot_style, width, height);
+    if (alone) {
+        fn_buf_printf(out, "<style>\n");
+        fn_plot_style(out);
+        fn_buf_printf(out, "</style>\n<rect class=\"paper\" width=\"%d\" height=\"%d\"/>\n", width, height);
+    }
     text_at(out, LEFT, 20, "class=\"title\"", plot->title);
     if (plot->y_label)
         text_at(out, LEFT, TOP - 10, "text-anchor=\"start\"", plot->y_label);

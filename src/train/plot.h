@@ -42,6 +42,6 @@ void fn_plot_svg(fn_buf *out, const fn_plot *plot);
 int fn_curves_svg(const char *path, const fn_plot *plot);
 
 /// The CSS of plots: variables for light and dark, and classes.
-extern const char fn_plot_style[];
+void fn_plot_style(fn_buf *out);
 
 #endif

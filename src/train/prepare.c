@@ -9,16 +9,21 @@
 #include "base/error.h"
 #include "base/path.h"
 #include "image/image.h"
+#include "train/apart.h"
 #include "train/face_search.h"
 #include "train/failures.h"
-#include "train/file_moves.h"
 #include "train/geometry.h"
+#include "train/inspect.h"
 #include "train/report_json.h"
+#include "train/skipped.h"
 #include "train/workers.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define MIN_SIDE 16
@@ -32,15 +37,18 @@ typedef enum outcome {
     OUTCOME_NONE, // not reached
     OUTCOME_WRITTEN,
     OUTCOME_PRESENT,
+    OUTCOME_REMOVED, // lies in a hidden folder of dst: somebody looked it over
     OUTCOME_UNREADABLE,
     OUTCOME_NO_FACE,
     OUTCOME_BAD_FACE, // the landmarks are not the face's, or give no map
     OUTCOME_NAME_TAKEN,
+    OUTCOME_BAD_NAME, // too long with its ending, or below a file
     N_OUTCOMES
 } outcome;
 
-static const char *const outcome_names[N_OUTCOMES] = {"not_reached", "written",  "present",   "unreadable",
-                                                      "no_face",     "bad_face", "name_taken"};
+static const char *const outcome_names[N_OUTCOMES] = {"not_reached", "written",    "present",
+                                                      "removed",     "unreadable", "no_face",
+                                                      "bad_face",    "name_taken", "bad_name"};
 
 // What one photograph left behind.
 typedef struct result {
@@ -52,6 +60,7 @@ typedef struct result {
 typedef struct job {
     fn_dataset *photos;
     fn_detector *detector;
+    fn_prepare_face face;
     const char *dst;
     const fn_template *tmpl;
     fn_crop_geometry geometry;
@@ -109,7 +118,7 @@ static int failed(result *r, outcome what, int rc) {
 static int from_picture(const job *j, const fn_image *image, const char *out, result *r) {
     fn_face face;
     double m[6];
-    int rc = fn_face_search(&face, &r->attempt, j->detector, image);
+    int rc = fn_face_search(&face, &r->attempt, j->detector, image, j->face);
     if (rc < 0)
         return failed(r, rc == FN_ENOTFOUND ? OUTCOME_NO_FACE : OUTCOME_BAD_FACE, rc);
     rc = crop_matrix(m, j, &face);
@@ -123,6 +132,7 @@ static int from_picture(const job *j, const fn_image *image, const char *out, re
 
 static int prepare_file(const job *j, const char *path, const char *out, int appended, result *r) {
     fn_picture *picture = NULL;
+    struct stat st;
     if (appended) { // a.png becomes a.png.jpg, unless there is a photograph of that name
         char *same = fn_asprintf("%s.jpg", path);
         int taken = same && access(same, F_OK) == 0;
@@ -132,8 +142,16 @@ static int prepare_file(const job *j, const char *path, const char *out, int app
         if (taken)
             return failed(r, OUTCOME_NAME_TAKEN, fn_fail(FN_ECONFLICT, "%s.jpg is a photograph too", path));
     }
-    if (access(out, F_OK) == 0) {
-        r->outcome = OUTCOME_PRESENT;
+    int is_there = stat(out, &st) == 0;
+    if (is_there && !S_ISREG(st.st_mode))
+        return failed(r, OUTCOME_NAME_TAKEN, fn_fail(FN_ECONFLICT, "%s is there and no picture", out));
+    if (!is_there && errno != ENOENT)
+        return failed(r, OUTCOME_BAD_NAME, fn_fail(FN_EIO, "%s: %s", out, strerror(errno)));
+    int removed = is_there ? 0 : fn_inspect_was_removed(j->dst, out + strlen(j->dst) + 1);
+    if (removed < 0)
+        return removed;
+    if (is_there || removed) {
+        r->outcome = is_there ? OUTCOME_PRESENT : OUTCOME_REMOVED;
         return FN_OK;
     }
     int rc = fn_decode_file(&picture, path, NULL);
@@ -156,25 +174,80 @@ static int prepare_one(void *user, int image) {
     return rc;
 }
 
-static int write_failures(const job *j) {
+// A name of the dataset, for the lookup of those that a stopped run has not reached.
+typedef struct listed {
+    const char *text;
+    outcome outcome;
+} listed;
+
+typedef struct names {
+    listed *data; // sorted
+    size_t n;
+} names;
+
+static int by_text(const void *a, const void *b) {
+    return strcmp(((const listed *)a)->text, ((const listed *)b)->text);
+}
+
+static int was_not_reached(void *user, const char *text) {
+    const names *all = user;
+    const listed key = {text, OUTCOME_NONE};
+    const listed *found = bsearch(&key, all->data, all->n, sizeof key, by_text);
+    return found && found->outcome == OUTCOME_NONE;
+}
+
+static int sort_names(names *all, const job *j) {
+    all->n = (size_t)fn_dataset_n_images(j->photos);
+    all->data = fn_alloc(all->n * sizeof *all->data);
+    for (size_t i = 0; all->data && i < all->n; i++)
+        all->data[i] = (listed){fn_dataset_image_name(j->photos, (int)i), j->results[i].outcome};
+    if (all->data)
+        qsort(all->data, all->n, sizeof *all->data, by_text);
+    return all->data ? FN_OK : fn_fail_memory();
+}
+
+static int add_failure(fn_buf *text, const char *src, const char *below, const char *what,
+                       const char *message) {
+    char *path = fn_path_join(src, below);
+    if (path)
+        fn_failures_add(text, path, what, message);
+    fn_free(path);
+    return path ? FN_OK : FN_ENOMEM;
+}
+
+/// The lines of this tree, whose spelling does not count. What a run that was stopped has not reached keeps
+/// the line it has.
+static int write_failures(const job *j, int was_stopped) {
     fn_buf text;
-    int rc = FN_OK;
+    names all = {0};
+    char *src = fn_path_real(fn_dataset_root(j->photos));
+    int rc = src ? FN_OK : FN_ENOMEM;
     fn_buf_init(&text, MAX_FAILURES);
+    for (int i = 0; i < fn_dataset_n_skipped(j->photos) && rc == FN_OK; i++)
+        rc = add_failure(&text, src, fn_dataset_skipped_name(j->photos, i), "skipped",
+                         fn_dataset_skipped_reason(j->photos, i));
     for (int i = 0; i < fn_dataset_n_images(j->photos) && rc == FN_OK; i++) {
         const result *r = &j->results[i];
-        if (!r->message)
-            continue;
-        char *path = fn_dataset_image_path(j->photos, i);
-        if (path)
-            fn_failures_add(&text, path, outcome_names[r->outcome], r->message);
-        else
-            rc = FN_ENOMEM;
-        fn_free(path);
+        if (r->message)
+            rc = add_failure(&text, src, fn_dataset_image_name(j->photos, i), outcome_names[r->outcome],
+                             r->message);
     }
+    if (rc == FN_OK && was_stopped)
+        rc = sort_names(&all, j);
     if (rc == FN_OK)
-        rc = fn_failures_write(j->dst, fn_dataset_root(j->photos), &text);
+        rc = fn_failures_write(j->dst, src, &text, was_stopped ? was_not_reached : NULL, &all);
     fn_buf_free(&text);
+    fn_free(all.data);
+    fn_free(src);
     return rc;
+}
+
+/// A run that was stopped says so, whatever comes of its list.
+static int stopped(const job *j, int rc) {
+    char message[1024];
+    snprintf(message, sizeof message, "%s", fn_last_error());
+    write_failures(j, 1);
+    return fn_fail(rc, "%s", message);
 }
 
 static int make_report(char **out, const job *j) {
@@ -193,10 +266,11 @@ static int make_report(char **out, const job *j) {
         json_object_set_new(reasons, outcome_names[what], json_integer(counts[what]));
     }
     return fn_report_json(out,
-                          json_pack("{s:i, s:I, s:I, s:I, s:I, s:o, s:o}", "people",
+                          json_pack("{s:i, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "people",
                                     fn_dataset_n_people(j->photos), "photographs", n, "written",
-                                    counts[OUTCOME_WRITTEN], "present", counts[OUTCOME_PRESENT], "failed",
-                                    n_failed, "reasons", reasons, "found_by_attempt", attempts));
+                                    counts[OUTCOME_WRITTEN], "present", counts[OUTCOME_PRESENT], "removed",
+                                    counts[OUTCOME_REMOVED], "failed", n_failed, "reasons", reasons,
+                                    "found_by_attempt", attempts, "skipped", fn_skipped_json(j->photos)));
 }
 
 static int read_options(job *j, const fn_prepare_options *o) {
@@ -215,6 +289,9 @@ static int read_options(job *j, const fn_prepare_options *o) {
         return fn_fail(FN_EINVAL, "a margin of %d pixels: expected 0 to %d", margin, size);
     if (o->quality < 0 || o->quality > 100)
         return fn_fail(FN_EINVAL, "a JPEG quality of %d: it goes from 1 to 100", o->quality);
+    if (o->face != FN_PREPARE_FACE_CENTRE && o->face != FN_PREPARE_FACE_LARGEST)
+        return fn_fail(FN_EINVAL, "face %d: expected FN_PREPARE_FACE_CENTRE or _LARGEST", (int)o->face);
+    j->face = o->face;
     j->quality = o->quality ? o->quality : DEFAULT_QUALITY;
     j->geometry = (fn_crop_geometry){.width = size,
                                      .height = (size * j->tmpl->height + j->tmpl->width / 2) / j->tmpl->width,
@@ -223,12 +300,10 @@ static int read_options(job *j, const fn_prepare_options *o) {
     return FN_OK;
 }
 
-/// dst is not src, and what it holds was cut the same way.
+/// What dst holds was cut the same way.
 static int check_dst(const job *j, const char *pipeline) {
     char there[65];
     fn_crop_geometry g;
-    if (fn_same_folder(fn_dataset_root(j->photos), j->dst))
-        return fn_fail(FN_EINVAL, "%s: crops need a folder of their own", j->dst);
     int rc = fn_geometry_read(&g, there, j->dst);
     if (rc < 0 || !*g.template_name)
         return rc;
@@ -249,15 +324,22 @@ static int run(char **report, job *j, fn_recognizer *recognizer, int jobs, const
     j->detector = fn_recognizer_detector(recognizer);
     int n = fn_dataset_n_images(j->photos);
     j->results = fn_calloc((size_t)n, sizeof *j->results);
-    int rc = j->results ? fn_mkdirs(j->dst, 0700) : fn_fail_memory();
+    int rc = j->results ? fn_dataset_is_apart(j->photos, j->dst) : fn_fail_memory();
+    if (rc == FN_OK)
+        rc = fn_mkdirs(j->dst, 0700);
     if (rc == FN_OK)
         rc = check_dst(j, pipeline);
     if (rc == FN_OK)
+        fn_sweep_temporaries(j->dst);
+    if (rc == FN_OK)
         rc = fn_geometry_write(&j->geometry, j->tmpl, pipeline, fn_detector_canonical(j->detector), j->dst);
     if (rc == FN_OK) {
+        fn_skipped_tell(j->photos, control);
         rc = fn_workers_run(n, jobs, prepare_one, j, control);
         if (rc == FN_OK)
-            rc = write_failures(j);
+            rc = write_failures(j, 0);
+        else if (rc == FN_ECANCELLED || rc == FN_ETIMEOUT)
+            rc = stopped(j, rc);
     }
     return rc == FN_OK ? make_report(report, j) : rc;
 }

@@ -15,7 +15,7 @@ int fn_dataset_prune(char **report, const char *root, int min_images, const fn_i
     if (rc == FN_OK && min_images < 1)
         rc = fn_fail(FN_EINVAL, "at least %d pictures per person: expected 1 or more", min_images);
     if (rc == FN_OK)
-        rc = fn_dataset_open(&dataset, root, 1);
+        rc = fn_inspect_open(&dataset, root, &o);
     if (rc < 0)
         return rc;
     unsigned char *chosen = fn_calloc((size_t)fn_dataset_n_images(dataset), 1);
@@ -38,7 +38,7 @@ int fn_dataset_prune(char **report, const char *root, int min_images, const fn_i
     rc = fn_inspect_finish(report,
                            json_pack("{s:i, s:I, s:I, s:o}", "min_images", min_images, "people_kept",
                                      n_people - n_pruned, "people_pruned", n_pruned, "pruned", people),
-                           dataset, chosen, &o, ".pruned");
+                           dataset, chosen, &o, FN_PRUNED_FOLDER);
     fn_free(chosen);
     fn_dataset_free(dataset);
     return rc;

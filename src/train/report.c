@@ -143,7 +143,8 @@ static int page(fn_buf *out, const fn_run_report *r) {
                        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
                        "'unsafe-inline'; img-src data:\"/>\n<title>");
     fn_buf_xml(out, r->title);
-    fn_buf_printf(out, "</title>\n<style>\n%s", fn_plot_style);
+    fn_buf_printf(out, "</title>\n<style>\n");
+    fn_plot_style(out);
     fn_buf_append(out, style, sizeof style - 1);
     fn_buf_printf(out, "</style>\n</head>\n<body>\n<main>\n<h1>");
     fn_buf_xml(out, r->title);

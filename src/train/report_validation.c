@@ -114,7 +114,7 @@ int fn_report_validation(fn_buf *out, const fn_run_report *report) {
     rc = fn_roc_measure(&roc, distances, report->n_same, distances + report->n_same, report->n_different);
     if (rc < 0)
         goto out;
-    fn_buf_printf(out, "<section><h2>Validation</h2><div class=\"figures\">\n");
+    fn_buf_printf(out, "<section><h2>Validation of the last epoch</h2><div class=\"figures\">\n");
     histogram(out, report);
     roc_curve(out, &roc, far, val);
     fn_buf_printf(out, "</div>\n");

@@ -8,19 +8,35 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/path.h"
-#include "model/networks.h"
-#include "nn/net.h"
 #include "train/config.h"
-#include "train/export.h"
 #include "train/share.h"
+#include "train/skipped.h"
 
-#include <stdio.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
+
+enum { FEW_STEPS = 20 }; // an epoch below this is worth a word
+
+// One process at a time works on a run: the lock goes with it, however it ends.
+static int lock_folder(fn_run *run) {
+    const char *out = run->options->out;
+    int rc = fn_mkdirs(out, 0700);
+    if (rc < 0)
+        return rc;
+    run->lock = open(out, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (run->lock < 0)
+        return fn_fail(FN_EIO, "%s: %s", out, strerror(errno));
+    if (flock(run->lock, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
+        return fn_fail(FN_ECONFLICT, "%s: another training is working on this run", out);
+    return FN_OK; // a file system without locks is as it was
+}
 
 static int open_paths(fn_run *run) {
     const char *out = run->options->out;
-    int rc = fn_run_leads(run) ? fn_mkdirs(out, 0700) : FN_OK;
+    int rc = fn_run_leads(run) ? lock_folder(run) : FN_OK;
     if (rc < 0)
         return rc;
     run->checkpoint = fn_path_join(out, "checkpoint.fnt");
@@ -49,128 +65,37 @@ static int hash_names(unsigned char digest[32], const fn_dataset *dataset) {
     return rc;
 }
 
+// People of both folders make the validation a matter of memory. Both lists are in byte order.
+static void warn_of_shared_people(const fn_run *run) {
+    int n = 0, first = -1;
+    for (int i = 0, k = 0; i < fn_dataset_n_people(run->data) && k < fn_dataset_n_people(run->val_data);) {
+        int order = strcmp(fn_dataset_person_name(run->data, i), fn_dataset_person_name(run->val_data, k));
+        if (order == 0 && n++ == 0)
+            first = i;
+        i += order <= 0;
+        k += order >= 0;
+    }
+    if (n)
+        fn_control_log(run->control, FN_LOG_WARNING,
+                       "%d people of %s are in %s too (%s): validation says little about people never seen",
+                       n, run->options->val_data, run->options->data,
+                       fn_dataset_person_name(run->data, first));
+}
+
 static int open_data(fn_run *run) {
     const fn_train_options *o = run->options;
     int rc = fn_dataset_open(&run->data, o->data, 1);
     if (rc == FN_OK)
         rc = hash_names(run->pictures, run->data);
+    if (rc == FN_OK && fn_run_leads(run))
+        fn_skipped_tell(run->data, run->control);
     if (rc == FN_OK && o->val_data)
         rc = fn_dataset_open(&run->val_data, o->val_data, 1);
+    if (rc == FN_OK && o->val_data && fn_run_leads(run))
+        fn_skipped_tell(run->val_data, run->control);
+    if (rc == FN_OK && o->val_data && fn_run_leads(run))
+        warn_of_shared_people(run);
     return rc;
-}
-
-// ---- the network -----------------------------------------------------------------------------
-
-static int build_network(fn_run *run, fn_graph **graph) {
-    const fn_train_options *o = run->options;
-    const fn_network *network = fn_network_find(o->arch);
-    int rc = fn_network_build(graph, o->arch,
-                              &(fn_network_options){.embedding = o->embedding,
-                                                    .size = o->size,
-                                                    .dropout = (float)o->dropout,
-                                                    .seed = (uint64_t)o->seed});
-    if (rc < 0)
-        return rc;
-    run->network = fn_strdup(o->arch);
-    for (int c = 0; c < 3; c++)
-        run->input.mean[c] = network->mean[c];
-    run->input.scale = network->scale;
-    return FN_OK;
-}
-
-// A model to go on from: its graph, and how its input was scaled.
-static int load_network(fn_run *run, fn_graph **graph) {
-    const fn_train_options *o = run->options;
-    fn_model_options options = FN_MODEL_OPTIONS_INIT;
-    fn_model *model = NULL;
-    fn_model_info info;
-    options.directory = o->models;
-    int rc = fn_model_open(&model, o->model, &options);
-    if (rc < 0)
-        return rc;
-    run->input = *fn_model_input(model);
-    const char *tmpl = fn_model_metadata(model, "facenet.template");
-    if (run->input.bgr)
-        rc = fn_fail(FN_EUNSUPPORTED, "%s: networks that take blue first cannot be trained", o->model);
-    if (rc == FN_OK && tmpl)
-        rc = fn_template_parse(&run->tmpl, tmpl);
-    if (rc == FN_OK)
-        rc = fn_graph_copy(graph, fn_net_graph(fn_model_net(model)));
-    if (rc == FN_OK && (rc = fn_model_get_info(model, &info)) == FN_OK)
-        run->network = fn_strdup(info.name);
-    fn_model_free(model);
-    return rc;
-}
-
-// The input's size as the graph declares it.
-static int read_size(fn_run *run, const fn_graph *graph) {
-    const fn_shape *shape = graph->n_inputs == 1 ? &graph->values[graph->inputs[0]].shape : NULL;
-    if (!shape || shape->rank != 4 || shape->dim[1] != 3 || shape->dim[2] < 1 || shape->dim[3] < 1)
-        return fn_fail(FN_EMODEL, "%s: training wants one input (N, 3, height, width) of known size",
-                       run->network);
-    run->input.height = (int)shape->dim[2];
-    run->input.width = (int)shape->dim[3];
-    if (run->options->size && run->options->model && run->options->size != run->input.width)
-        return fn_fail(FN_EINVAL, "%s takes %d x %d pixels: size cannot be %d", run->network,
-                       run->input.width, run->input.height, run->options->size);
-    return FN_OK;
-}
-
-static int freeze(fn_run *run) {
-    const char *list = run->options->freeze;
-    int rc = FN_OK;
-    for (size_t n; list && *list && rc >= 0; list += n + (list[n] == ',')) {
-        n = strcspn(list, ",");
-        char *prefix = fn_strndup(list, n);
-        if (!prefix)
-            return fn_fail_memory();
-        rc = n ? fn_parameters_freeze(fn_training_parameters(run->training), prefix) : FN_OK;
-        fn_free(prefix);
-    }
-    return rc < 0 ? rc : FN_OK;
-}
-
-static int open_network(fn_run *run) {
-    const fn_train_options *o = run->options;
-    fn_graph *graph = NULL;
-    fn_template *tmpl = NULL;
-    int rc = o->arch ? build_network(run, &graph) : load_network(run, &graph);
-    if (rc == FN_OK && !run->network)
-        rc = fn_fail_memory();
-    if (rc == FN_OK)
-        rc = read_size(run, graph);
-    if (rc == FN_OK)
-        rc = fn_export_template(&tmpl, o->template_name, run->data, &run->input);
-    if (rc < 0) {
-        fn_graph_free(graph);
-        return rc;
-    }
-    if (tmpl) { // what the data says goes before what the model says
-        fn_template_free(run->tmpl);
-        run->tmpl = tmpl;
-    }
-    if (!run->tmpl && fn_run_leads(run))
-        fn_control_log(run->control, FN_LOG_WARNING,
-                       "%s does not say how its faces were cut: the model will not say it either, and cannot "
-                       "enrol people (see: template)",
-                       o->data);
-    const fn_training_options training = {
-        .backend = strcmp(o->backend, "reference") == 0 ? FN_BACKEND_REF
-                   : strcmp(o->backend, "onednn") == 0  ? FN_BACKEND_ONEDNN
-                                                        : FN_BACKEND_AUTO,
-        .precision = strcmp(o->precision, "bf16") == 0 ? FN_PRECISION_BF16 : FN_PRECISION_F32,
-        .threads = o->threads,
-    };
-    rc = fn_training_open(&run->training, graph, &training); // takes the graph over
-    if (rc == FN_OK)
-        rc = freeze(run);
-    if (rc < 0)
-        return rc;
-    run->dimension = fn_training_dimension(run->training);
-    if (o->model && o->embedding && o->embedding != run->dimension)
-        return fn_fail(FN_EINVAL, "%s gives %d numbers: embedding cannot be %d", run->network, run->dimension,
-                       o->embedding);
-    return FN_OK;
 }
 
 // ---- batches and the loss --------------------------------------------------------------------
@@ -199,6 +124,12 @@ static int open_sampler(fn_run *run) {
     const int64_t steps = fn_sampler_steps_per_epoch(run->sampler);
     run->epoch_steps = (uint64_t)(o->steps_per_epoch ? o->steps_per_epoch : steps > 0 ? steps : 1);
     run->total_steps = run->epoch_steps * (uint64_t)o->epochs;
+    if (!o->steps_per_epoch && run->epoch_steps < FEW_STEPS && o->epochs > 1 && fn_run_leads(run))
+        fn_control_log(
+            run->control, FN_LOG_INFO,
+            "an epoch of so few people is %llu steps, each epoch ends with a validation and a checkpoint, "
+            "and the whole training is %llu steps: longer ones are set by steps-per-epoch",
+            (unsigned long long)run->epoch_steps, (unsigned long long)run->total_steps);
     return FN_OK;
 }
 
@@ -244,7 +175,8 @@ static int open_loss(fn_run *run) {
     l->dimension = run->dimension;
     if (strcmp(o->mining, "auto") != 0)
         l->mining = (fn_mining)fn_mining_parse(o->mining);
-    l->mean_reduction = strcmp(o->reduction, "mean") == 0;
+    if (strcmp(o->reduction, "auto") != 0)
+        l->mean_reduction = strcmp(o->reduction, "mean") == 0;
     l->n_classes = fn_dataset_n_people(run->data);
     l->teacher_dimension = run->teacher.dimension;
     l->seed = (uint64_t)o->seed;
@@ -372,6 +304,7 @@ static int open_loader(fn_run *run) {
                                             .height = run->input.height,
                                             .mean = {mean[0], mean[1], mean[2]},
                                             .scale = run->input.scale,
+                                            .bgr = run->input.bgr,
                                             .augment = augment_of(o),
                                             .seed = (uint64_t)o->seed,
                                             .threads = o->loader_threads,
@@ -405,7 +338,7 @@ static int open_learner(fn_run *run) {
     if (rc == FN_OK)
         rc = open_data(run);
     if (rc == FN_OK)
-        rc = open_network(run);
+        rc = fn_run_open_network(run);
     if (rc == FN_OK)
         rc = open_sampler(run);
     if (rc == FN_OK)
@@ -463,7 +396,7 @@ static int open_files(fn_run *run) {
 
 // After each part that may fail on one rank alone, all hear of it.
 int fn_run_open(fn_run *run, const fn_train_options *options, const fn_control *control) {
-    *run = (fn_run){.options = options, .control = control};
+    *run = (fn_run){.options = options, .control = control, .lock = -1};
     int rc = fn_ranks_open(&run->ranks, control);
     if (rc < 0)
         return rc;
@@ -502,6 +435,7 @@ void fn_run_close(fn_run *run) {
     fn_chunks_free(run->chunks);
     fn_training_free(run->training);
     fn_template_free(run->tmpl);
+    fn_origin_free(&run->origin);
     fn_free(run->network);
     fn_dataset_free(run->val_data);
     fn_dataset_free(run->data);
@@ -509,8 +443,10 @@ void fn_run_close(fn_run *run) {
                      run->best,       run->last,         run->report};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         fn_free(texts[i]);
+    if (run->lock >= 0)
+        close(run->lock);
     fn_ranks_free(run->ranks);
-    *run = (fn_run){0};
+    *run = (fn_run){.lock = -1};
 }
 
 int fn_run_leads(const fn_run *run) {

@@ -9,6 +9,7 @@
 #include "nn/training.h"
 #include "train/chunks.h"
 #include "train/collapse.h"
+#include "train/export.h"
 #include "train/hardest.h"
 #include "train/loader.h"
 #include "train/loss.h"
@@ -38,6 +39,7 @@ typedef struct fn_run {
     const fn_train_options *options;
     const fn_control *control;
     fn_ranks *ranks; // the processes that share the run; files are written by rank 0, and read by it
+    int lock;        // the run's folder, open and locked, or -1
     unsigned char pictures[32]; // SHA-256 of their names, which decide what a step is
     char *checkpoint, *metrics_path, *config, *config_path, *best, *last, *report; // paths and a text
 
@@ -45,6 +47,7 @@ typedef struct fn_run {
     char *network; // name of what is trained
     fn_input_spec input;
     fn_template *tmpl; // NULL: not known
+    fn_origin origin;  // name NULL: trained from the start
     fn_training *training;
     fn_chunks *chunks;
     int dimension;
@@ -65,9 +68,11 @@ typedef struct fn_run {
 
     fn_validator *validator; // NULL: none
     fn_hardest hardest;
+    int is_judged; // an epoch has ended in this process: pairs and hardest triplets are there
     fn_metrics *metrics, *timing;
 
     uint64_t epoch_steps, total_steps;
+    double epoch_mean; // loss of the epoch that ended last
     fn_position at;
 
     int64_t started_ms;          // of this part of the run
@@ -82,6 +87,9 @@ void fn_run_close(fn_run *run);
 
 /// 1 for the process that writes the files and speaks.
 int fn_run_leads(const fn_run *run);
+
+/// run_network.c: graph, input, template and training, once the data is open.
+int fn_run_open_network(fn_run *run);
 
 /// The weights that are validated and written: averaged, where there is an average.
 const float *fn_run_weights(const fn_run *run);

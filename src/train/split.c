@@ -8,20 +8,22 @@
 #include "base/error.h"
 #include "base/path.h"
 #include "base/random.h"
+#include "train/apart.h"
 #include "train/file_moves.h"
 #include "train/geometry.h"
 #include "train/report_json.h"
+#include "train/skipped.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 typedef struct half {
     const char *name, *hidden;
     char *path, *building;
+    const char *made; // what this call has made and a failure takes away again: building, then path
     int n_people, n_images;
 } half;
 
@@ -30,20 +32,33 @@ static void half_free(half *h) {
     fn_free(h->building);
 }
 
-/// The half's paths; neither may be there.
-static int half_open(half *h, const char *dst) {
+/// The half's paths: outside of what is divided, and neither there yet.
+static int half_open(half *h, const fn_dataset *dataset, const char *dst) {
+    struct stat st;
     h->path = fn_path_join(dst, h->name);
     h->building = fn_path_join(dst, h->hidden);
     if (!h->path || !h->building)
         return FN_ENOMEM;
-    if (access(h->path, F_OK) == 0)
+    if (lstat(h->path, &st) == 0)
         return fn_fail(FN_ECONFLICT, "%s is there already: take another folder, or delete it first", h->path);
-    if (mkdir(h->building, 0700) == 0)
-        return FN_OK;
-    return errno == EEXIST
-               ? fn_fail(FN_ECONFLICT, "%s is left from a split that was stopped: delete it first",
-                         h->building)
-               : fn_fail(FN_EIO, "%s: cannot create the folder: %s", h->building, strerror(errno));
+    if (lstat(h->building, &st) == 0)
+        return fn_fail(FN_ECONFLICT, "%s is there: another split is at work, or was stopped; then delete it",
+                       h->building);
+    return fn_dataset_is_apart(dataset, h->path);
+}
+
+static int half_make(half *h) {
+    if (mkdir(h->building, 0700))
+        return fn_fail(errno == EEXIST ? FN_ECONFLICT : FN_EIO, "%s: cannot create the folder: %s",
+                       h->building, strerror(errno));
+    h->made = h->building;
+    return FN_OK;
+}
+
+/// After a failure: no half of a split without the other.
+static void half_undo(half *h) {
+    if (h->made)
+        fn_remove_tree(h->made);
 }
 
 static int add_person(half *h, const fn_dataset *dataset, int person) {
@@ -60,8 +75,8 @@ static int add_person(half *h, const fn_dataset *dataset, int person) {
     return rc;
 }
 
-/// How the crops were cut holds for both halves; then they get their names.
-static int half_finish(half *h, const fn_dataset *dataset) {
+/// How the crops were cut holds for both halves.
+static int half_describe(const half *h, const fn_dataset *dataset) {
     int rc = FN_OK;
     if (*fn_dataset_geometry(dataset)->template_name) {
         char *src = fn_path_join(fn_dataset_root(dataset), FN_GEOMETRY_FILE);
@@ -70,9 +85,14 @@ static int half_finish(half *h, const fn_dataset *dataset) {
         fn_free(dst);
         fn_free(src);
     }
-    if (rc == FN_OK && rename(h->building, h->path))
-        rc = fn_fail(FN_EIO, "%s: cannot be named: %s", h->path, strerror(errno));
     return rc;
+}
+
+static int half_name(half *h) {
+    if (rename(h->building, h->path))
+        return fn_fail(FN_EIO, "%s: cannot be named: %s", h->path, strerror(errno));
+    h->made = h->path;
+    return FN_OK;
 }
 
 /// belongs[p] = 1 for the people of the check.
@@ -88,15 +108,21 @@ static void choose(int *belongs, int *order, int n_people, int n_val, uint64_t s
 static int divide(half halves[2], const fn_dataset *dataset, const char *dst, int n_val, uint64_t seed) {
     const int n_people = fn_dataset_n_people(dataset);
     int *belongs = fn_calloc(2 * (size_t)n_people, sizeof *belongs);
-    int rc = belongs ? fn_mkdirs(dst, 0700) : fn_fail_memory();
+    int rc = belongs ? FN_OK : fn_fail_memory();
     for (int k = 0; k < 2 && rc == FN_OK; k++)
-        rc = half_open(&halves[k], dst);
+        rc = half_open(&halves[k], dataset, dst);
+    if (rc == FN_OK)
+        rc = fn_mkdirs(dst, 0700);
+    for (int k = 0; k < 2 && rc == FN_OK; k++)
+        rc = half_make(&halves[k]);
     if (rc == FN_OK)
         choose(belongs, belongs + n_people, n_people, n_val, seed);
     for (int p = 0; p < n_people && rc == FN_OK; p++)
         rc = add_person(&halves[belongs[p]], dataset, p);
     for (int k = 0; k < 2 && rc == FN_OK; k++)
-        rc = half_finish(&halves[k], dataset);
+        rc = half_describe(&halves[k], dataset);
+    for (int k = 0; k < 2 && rc == FN_OK; k++)
+        rc = half_name(&halves[k]);
     fn_free(belongs);
     return rc;
 }
@@ -116,8 +142,6 @@ int fn_dataset_split(char **report, const char *root, const char *dst, double va
     int n_val = (int)fmin(fmax(round(val * n_people), 1), n_people - 1);
     if (n_people < 2)
         rc = fn_fail(FN_EINVAL, "%s: one person cannot be divided", root);
-    if (rc == FN_OK && fn_same_folder(root, dst))
-        rc = fn_fail(FN_EINVAL, "%s: train and val need a folder of their own", dst);
     if (rc == FN_OK)
         rc = divide(halves, dataset, dst, n_val, seed);
     if (rc == FN_OK) {
@@ -126,8 +150,11 @@ int fn_dataset_split(char **report, const char *root, const char *dst, double va
             json_object_set_new(
                 object, halves[k].name,
                 json_pack("{s:i, s:i}", "people", halves[k].n_people, "images", halves[k].n_images));
+        json_object_set_new(object, "skipped", fn_skipped_json(dataset));
         rc = fn_report_json(report, object);
     }
+    for (int k = 0; k < 2 && rc < 0; k++)
+        half_undo(&halves[k]);
     half_free(&halves[0]);
     half_free(&halves[1]);
     fn_dataset_free(dataset);

@@ -10,6 +10,7 @@
 #include "train/checkpoint.h"
 #include "train/config.h"
 
+#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -62,6 +63,20 @@ static int meet(fn_run *run) {
     return fn_ranks_same(run->ranks, digest, sizeof digest, "weights");
 }
 
+// An update may overflow though its gradient was finite: such weights are not kept, the checkpoint before is.
+static int check_weights(const fn_run *run) {
+    const float *weights = fn_training_weights(run->training);
+    const size_t n = fn_training_parameters(run->training)->trained_size;
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(weights[i]))
+            return fn_fail(
+                FN_ETRAIN,
+                "after step %llu a weight is not finite; the last checkpoint is as it was: go on from it "
+                "with a lower lr",
+                (unsigned long long)run->at.step);
+    return FN_OK;
+}
+
 static int write_checkpoint(fn_run *run) {
     fn_checkpoint_block blocks[MAX_BLOCKS];
     if (!fn_run_leads(run))
@@ -69,7 +84,9 @@ static int write_checkpoint(fn_run *run) {
     run->at.optimizer_steps = fn_optimizer_steps(run->optimizer);
     run->at.loss_optimizer_steps = run->loss_optimizer ? fn_optimizer_steps(run->loss_optimizer) : 0;
     run->at.seconds = fn_run_seconds(run);
-    int rc = fn_metrics_sync(run->metrics);
+    int rc = check_weights(run);
+    if (rc == FN_OK)
+        rc = fn_metrics_sync(run->metrics);
     if (rc == FN_OK)
         rc = fn_checkpoint_write(run->checkpoint, run->config, blocks, blocks_of(run, blocks));
     return rc;
@@ -83,12 +100,31 @@ int fn_run_save(fn_run *run) {
     return rc;
 }
 
+// Without a checkpoint: a run that was killed before its first one begins again, but one that has come
+// further has lost it. The first is written when the first epoch has been measured, at the latest.
+static int check_is_new(const fn_run *run) {
+    static const char *const keys[] = {"epoch"};
+    fn_series epochs;
+    if (access(run->metrics_path, F_OK) != 0 ||
+        fn_metrics_read(&epochs, run->metrics_path, "epoch", keys, 1) < 0)
+        return FN_OK;
+    const size_t n = epochs.n;
+    fn_series_free(&epochs, 1);
+    if (n < 2)
+        return FN_OK;
+    return fn_fail(FN_ENOTFOUND,
+                   "%s is gone: the run cannot go on; begin another from its model (--model %s)",
+                   run->checkpoint, access(run->best, F_OK) == 0 ? run->best : run->last);
+}
+
 static int read_checkpoint(fn_run *run) {
     fn_checkpoint_block blocks[MAX_BLOCKS];
     unsigned char pictures[sizeof run->pictures];
     char *config = NULL;
-    if (!fn_run_leads(run) || access(run->checkpoint, F_OK) != 0)
+    if (!fn_run_leads(run))
         return FN_OK;
+    if (access(run->checkpoint, F_OK) != 0)
+        return check_is_new(run);
     int rc = fn_checkpoint_read(run->checkpoint, &config, NULL, 0);
     if (rc == FN_OK)
         rc = fn_config_same(run->options, config);

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "train/report_json.h"
+#include "train/skipped.h"
 #include "train/workers.h"
 
 #include <stdio.h>
@@ -106,11 +107,12 @@ static int make_report(char **out, job *j, const int *sorted) {
     for (int i = 0; i < n_people; i++)
         pairs += (json_int_t)sorted[i] * (sorted[i] - 1) / 2;
     json_t *sizes = list_sizes(j->sizes, n, &n_unreadable);
-    json_t *root = json_pack(
-        "{s:i, s:i, s:i, s:f, s:i, s:i, s:I, s:o, s:o, s:i}", "people", n_people, "images", n,
-        "fewest_per_person", sorted[0], "mean_per_person", (double)n / n_people, "median_per_person",
-        sorted[n_people / 2], "most_per_person", sorted[n_people - 1], "same_person_pairs", pairs,
-        "people_by_images", histogram(sorted, n_people), "sizes", sizes, "unreadable", n_unreadable);
+    json_t *root =
+        json_pack("{s:i, s:i, s:i, s:f, s:i, s:i, s:I, s:o, s:o, s:i, s:o}", "people", n_people, "images", n,
+                  "fewest_per_person", sorted[0], "mean_per_person", (double)n / n_people,
+                  "median_per_person", sorted[n_people / 2], "most_per_person", sorted[n_people - 1],
+                  "same_person_pairs", pairs, "people_by_images", histogram(sorted, n_people), "sizes", sizes,
+                  "unreadable", n_unreadable, "skipped", fn_skipped_json(j->dataset));
     if (root && *g->template_name)
         json_object_set_new(root, "crops",
                             json_pack("{s:s, s:i, s:i, s:i}", "template", g->template_name, "width", g->width,
@@ -125,6 +127,7 @@ int fn_dataset_stats(char **report, const char *root, int jobs, const fn_control
     int rc = fn_dataset_open(&j.dataset, root, 1);
     if (rc < 0)
         return rc;
+    fn_skipped_tell(j.dataset, control);
     const int n_people = fn_dataset_n_people(j.dataset), n = fn_dataset_n_images(j.dataset);
     j.sizes = fn_calloc((size_t)n, sizeof *j.sizes);
     counts = fn_calloc((size_t)n_people, sizeof *counts);

@@ -33,6 +33,8 @@ int fn_run_export(fn_run *run, const char *path, const fn_train_validation *vali
                                           .tmpl = run->tmpl,
                                           .data = run->data,
                                           .options = run->options,
+                                          .origin = &run->origin,
+                                          .teacher = run->teacher.fingerprint,
                                           .validation = validation,
                                           .compatible_with = compatible_with(run),
                                           .step = run->at.step,
@@ -61,13 +63,14 @@ int fn_run_describe(fn_run *run, const char *state) {
             (fn_report_fact){o->name, fn_config_value(texts[n_options], VALUE_SIZE, run->options, o), NULL};
     if (run->at.best_epoch) {
         const fn_train_validation *best = &run->at.best;
+        snprintf(values[n_facts], VALUE_SIZE, "%lld", (long long)run->at.best_epoch);
+        facts[n_facts] =
+            (fn_report_fact){"best epoch", values[n_facts], "whose model was kept; its figures:"};
+        n_facts++;
         add_fact(facts, &n_facts, values, "accuracy", best->accuracy, "balanced pairs of people never seen");
-        add_fact(facts, &n_facts, values, "TAR at FAR 1e-3", best->tar_at_far_1e3, NULL);
+        add_fact(facts, &n_facts, values, "VAL at FAR 1e-3", best->tar_at_far_1e3, NULL);
         add_fact(facts, &n_facts, values, "AUC", best->auc, NULL);
         add_fact(facts, &n_facts, values, "EER", best->eer, NULL);
-        snprintf(values[n_facts], VALUE_SIZE, "%lld", (long long)run->at.best_epoch);
-        facts[n_facts] = (fn_report_fact){"best epoch", values[n_facts], NULL};
-        n_facts++;
     }
     snprintf(title, sizeof title, "%s, %s loss", run->network, run->options->loss);
     fn_run_report report = {.title = title,

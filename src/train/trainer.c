@@ -13,6 +13,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 // What a step came to.
 typedef struct fn_step {
@@ -52,8 +53,8 @@ static int not_finite(fn_run *run, const fn_step *step, const char *what) {
     fn_ranks_first_text(run->ranks, first);
     return fn_fail(FN_ETRAIN,
                    "step %llu: %s is not finite%s (lr %g); the last checkpoint is as it was: try a "
-                   "lower lr, a warm-up of the schedule, or clip",
-                   (unsigned long long)run->at.step + 1, what, first, step->lr);
+                   "lower lr (--resume --lr %g), a warm-up of the schedule, or clip",
+                   (unsigned long long)run->at.step + 1, what, first, step->lr, step->lr / 10);
 }
 
 static int load(fn_run *run, fn_step *step) {
@@ -191,7 +192,11 @@ static int log_step(fn_run *run, const fn_step *step) {
 
 static int check_collapse(fn_run *run, const fn_step *step) {
     const int patience = run->options->collapse_steps;
-    const double margin = run->loss_options.kind == FN_LOSS_TRIPLET ? (double)run->loss_options.margin : 0.0;
+    // What a triplet costs when all embeddings lie on one point; 0: the loss has no such value.
+    const fn_loss_kind kind = run->loss_options.kind;
+    const double margin = kind == FN_LOSS_SOFT_TRIPLET ? log(2)
+                          : kind == FN_LOSS_TRIPLET    ? (double)run->loss_options.margin
+                                                       : 0.0;
     if (!fn_collapse_step(&run->at.collapse, step->spread, step->triplet_loss, margin, patience))
         return FN_OK;
     return fn_collapse_fail(step->spread, step->triplet_loss, margin, patience);
@@ -244,7 +249,7 @@ static int log_epoch(fn_run *run) {
     const fn_train_validation *v = &run->at.latest;
     fn_metrics_begin(m, "epoch", run->at.step);
     fn_metrics_integer(m, "epoch", run->at.epoch);
-    fn_metrics_real(m, "loss", run->at.epoch_loss / (double)run->at.epoch_losses);
+    fn_metrics_real(m, "loss", run->epoch_mean);
     if (run->validator) {
         fn_metrics_real(m, "accuracy", v->accuracy);
         fn_metrics_real(m, "accuracy_se", v->accuracy_se);
@@ -271,17 +276,21 @@ static int judge_epoch(fn_run *run, const fn_step *step) {
     if (rc == FN_OK)
         rc = log_epoch(run);
     if (rc == FN_OK)
-        rc = fn_hardest_take(&run->hardest, run->loader, &step->batch, &step->loss, run->unit, run->dimension,
-                             run->data, &run->input);
+        rc = fn_hardest_take(&run->hardest, run->loader, &step->batch, run->unit, run->dimension, run->data,
+                             &run->input);
+    run->is_judged = 1;
     snprintf(state, sizeof state, "epoch %lld of %d", (long long)run->at.epoch, run->options->epochs);
     return rc == FN_OK ? fn_run_describe(run, state) : rc;
 }
 
 static int end_epoch(fn_run *run, const fn_step *step) {
     run->at.epoch = (int64_t)((run->at.step + run->epoch_steps - 1) / run->epoch_steps);
+    run->epoch_mean = run->at.epoch_loss / (double)run->at.epoch_losses;
     int rc = fn_ranks_agree(run->ranks, fn_run_leads(run) ? judge_epoch(run, step) : FN_OK);
-    run->at.epoch_loss = 0;
-    run->at.epoch_losses = 0;
+    if (run->at.step % run->epoch_steps == 0) { // else the epoch goes on when the run does
+        run->at.epoch_loss = 0;
+        run->at.epoch_losses = 0;
+    }
     fn_ranks_broadcast(run->ranks, &run->at, sizeof run->at); // the best epoch
     return rc;
 }
@@ -318,7 +327,7 @@ static int tell(fn_run *run, const fn_step *step, uint64_t steps_before, int is_
         .n_epochs = o->epochs,
         .is_epoch_end = is_epoch_end,
         .images_per_s = run->images / fmax(run->step_seconds, 1e-3),
-        .loss = l->loss,
+        .loss = is_epoch_end ? run->epoch_mean : l->loss,
         .lr = step->lr,
         .gradient_norm = step->gradient_norm,
         .n_images = step->batch.n,
@@ -395,7 +404,8 @@ static int finish(fn_run *run, int rc) {
         return rc; // such as a full disk: more writing would only hide what happened
     char why[1024];
     snprintf(why, sizeof why, "%s", fn_last_error());
-    int written = fn_run_describe(run, state);
+    // The page of an earlier process stays until this one has something to show in its place.
+    int written = run->is_judged || access(run->report, F_OK) != 0 ? fn_run_describe(run, state) : FN_OK;
     if (written == FN_OK && is_sound)
         written = fn_run_export(run, run->last, run->at.best_epoch ? &run->at.latest : NULL);
     if (rc < 0)
@@ -417,8 +427,9 @@ int fn_train_run(const fn_train_options *options, fn_train_result *result, const
     result->best_epoch = (int)run.at.best_epoch;
     if (run.started_ms)
         result->seconds = fn_run_seconds(&run);
-    if (run.best)
-        snprintf(result->model, sizeof result->model, "%s", run.at.best_epoch ? run.best : run.last);
+    const char *model = run.at.best_epoch ? run.best : run.last;
+    if (model && access(model, F_OK) == 0)
+        snprintf(result->model, sizeof result->model, "%s", model);
     fn_run_close(&run);
     return rc;
 }

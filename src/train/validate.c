@@ -77,6 +77,7 @@ int fn_validator_open(fn_validator **out, const fn_dataset *dataset, const fn_in
                                              .height = input->height,
                                              .mean = {input->mean[0], input->mean[1], input->mean[2]},
                                              .scale = input->scale,
+                                             .bgr = input->bgr,
                                              .augment = fn_augment_none(),
                                              .threads = options->loader_threads,
                                              .cache_bytes = (size_t)options->cache_mb << 20,

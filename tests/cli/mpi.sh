@@ -73,7 +73,7 @@ expect 0 model info killed/best.onnx
 # What goes wrong on one rank is said once, and ends all.
 cp -r train broken
 echo "no picture" >broken/person_0016/04.png
-ranks 2 train $small --data broken --out j --epochs 3 && fail "a picture that cannot be read was read"
+ranks 2 train $small --data broken --out j --epochs 3 -q && fail "a picture that cannot be read was read"
 equal "$(grep -c '^facenet: ' err)" 1
 err_has "person_0016/04.png: not an image"
 ranks 1 train $small --out z --epochs 1 : -np 1 "$FACENET" train $small --seed 4 --out z --epochs 1 &&

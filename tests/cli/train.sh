@@ -49,6 +49,22 @@ expect 0 train --out killed --resume
 cmp whole/metrics.jsonl killed/metrics.jsonl || fail "killed $kills times, the run came out another"
 cmp whole/best.onnx killed/best.onnx || fail "killed $kills times, the model came out another"
 
+# One process works on a run; who comes second is told so and changes nothing.
+"$FACENET" train $small --out busy --epochs 100000 -q >/dev/null 2>&1 &
+pid=$!
+for i in $(seq 100); do
+    grep -q '"step"' busy/metrics.jsonl 2>/dev/null && break
+    sleep 0.1
+done
+expect 1 train $small --out busy --epochs 100000 --resume
+err_has "another training is working on this run"
+kill -9 $pid
+wait $pid 2>/dev/null || true
+expect 0 train --out busy --resume --epochs 1
+expect 1 train --resume --out nosuch
+err_has "nosuch: there is no run to go on with"
+[ ! -e nosuch ] || fail "a folder was made for a run that is not there"
+
 # Asked to stop, it stops with a checkpoint.
 "$FACENET" train $small --out stopped --epochs 100000 >out 2>err &
 pid=$!
@@ -77,6 +93,22 @@ if [ -n "$(ls "$FACENET_DEMO" 2>/dev/null)" ]; then
     expect 2 eval all-pairs --write val
 fi
 
+# A finished run that is resumed has nothing to do and keeps its page.
+cp run/report.html page.html
+expect 0 train --resume --out run -q
+cmp page.html run/report.html || fail "resuming a finished run writes another page"
+# What a training diverged by may be changed when it goes on; a flag of a file is taken back.
+printf 'uneven = yes\n' >flags.txt
+expect 0 train $small --config flags.txt --uneven=no --out even --epochs 1 -q
+grep -q '"uneven": false' even/config.json || fail "--uneven=no does not go before the file"
+expect 0 train --resume --out even --epochs 2 --lr 0.0005 --clip 1 -q
+expect 2 train $small --freeze conv,bn,dense --out still
+err_has "nothing that could learn"
+# A run that has lost its checkpoint does not begin again by itself.
+rm even/checkpoint.fnt
+expect 1 train --resume --out even --epochs 3
+err_has "begin another from its model"
+
 # Runs side by side.
 expect 0 runs --curves curves.svg run other/
 lines out 2
@@ -91,11 +123,17 @@ expect 1 runs run .
 out_has "run"
 err_has ".: not the folder of a training run"
 expect 2 runs --key height run
+expect 0 train --data train --arch tiny --out blind --optimizer adam --epochs 1 --steps-per-epoch 2 -q
+expect 1 runs --curves none.svg --key val blind
+err_has "has measured"
 
 expect 5 train --data train --arch tiny --out wild --optimizer sgd --lr 1e30
 err_has "not finite, first in"
 expect 5 train --data train --arch tiny --out point --optimizer sgd --lr 5 --mining batch-hard --augment none \
     --epochs 200 --collapse-steps 50 -q
+err_has "collapsed"
+expect 5 train --data train --arch tiny --out soft --loss soft-triplet --optimizer sgd --lr 5 --mining batch-hard \
+    --augment none --epochs 400 --collapse-steps 50 -q
 err_has "collapsed"
 expect 1 train $small --out run
 err_has "a run is there already"

@@ -45,8 +45,8 @@ expect 2 detect --detector=haar x.jpg
 err_has "one of blazeface|ssd"
 expect 2 detect --detector=blaze x.jpg
 expect 2 detect -z x.jpg
-expect 2 detect --json=yes x.jpg
-err_has "takes no value"
+expect 2 detect --json=maybe x.jpg
+err_has "takes no value but yes or no"
 expect 2 detect --landmarks x.jpg
 expect 2 detect -0 x.jpg
 err_has "-0 goes with --files-from"

@@ -21,6 +21,9 @@ grep -qaF "'shape': ($n, 128)" v.npy || fail "the header lacks the shape"
 equal "$(cut -f2 out | tr '\n' ' ')" "$(seq 0 $((n - 1)) | tr '\n' ' ')"
 [ -z "$(ls | grep 'v.npy.')" ] || fail "a temporary file stayed"
 expect 1 embed --format npy --out nowhere/v.npy "$photos/sample1.jpg"
+mkfifo pipe
+expect 1 embed --format npy --out pipe "$photos/sample1.jpg"
+[ -p pipe ] || fail "a pipe was written over"
 
 expect 0 embed --jobs 1 "$photos"
 cp out one

@@ -8,6 +8,7 @@ version=$("$FACENET" version | cut -d' ' -f2)
     for header in "$FACENET_SOURCE"/include/facenet/*.h; do echo "include/facenet/$(basename "$header")"; done
     for name in a so so.0 "so.$version"; do echo "$LIBDIR/libfacenet.$name"; done
     [ -e "$FACENET_BINARY/$LIBDIR/facenet/facenet-mpi.so" ] && echo "$LIBDIR/facenet/facenet-mpi.so"
+    [ -e "$FACENET_BINARY/$LIBDIR/facenet/facenet-video.so" ] && echo "$LIBDIR/facenet/facenet-video.so"
     echo "$LIBDIR/pkgconfig/facenet.pc"
     for name in FindDnnl facenet-config facenet-config-version facenet-targets facenet-static-targets; do
         echo "$LIBDIR/cmake/facenet/$name.cmake"

@@ -12,11 +12,20 @@
 #include "base/path.h"
 #include "base/random.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <math.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static void error_codes_have_names_and_texts(void **state) {
@@ -101,6 +110,200 @@ static void files_are_written_whole_and_read_back(void **state) {
     rmdir(folder);
 }
 
+// ---- places -------------------------------------------------------------------------------------
+
+/// A fresh folder for one test, gone afterwards, and the test is in it.
+static int enter_folder(void **state) {
+    static char folder[32];
+    snprintf(folder, sizeof folder, "/tmp/test_base.XXXXXX");
+    *state = folder;
+    return mkdtemp(folder) && chdir(folder) == 0 ? 0 : -1;
+}
+
+static int leave_folder(void **state) {
+    return chdir("/") == 0 && fn_remove_tree(*state) == FN_OK ? 0 : -1;
+}
+
+static void assert_file(const char *path, const char *text) {
+    unsigned char *bytes;
+    size_t n;
+    if (fn_read_file(&bytes, &n, path, 4096) < 0)
+        fail_msg("%s: %s", path, fn_last_error());
+    assert_string_equal((char *)bytes, text);
+    fn_free(bytes);
+}
+
+static int count_names(const char *folder) {
+    DIR *d = opendir(folder);
+    assert_non_null(d);
+    int n = -2; // "." and ".."
+    while (readdir(d))
+        n++;
+    closedir(d);
+    return n;
+}
+
+static void what_is_no_regular_file_is_not_written_over(void **state) {
+    (void)state;
+    struct stat st;
+    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "socket"};
+    assert_int_equal(mkfifo("pipe", 0600), 0);
+    assert_int_equal(mkdir("folder", 0700), 0);
+    assert_int_equal(symlink("pipe", "to_pipe"), 0);
+    assert_int_equal(symlink("nowhere", "to_nowhere"), 0);
+    int s = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(bind(s, (const struct sockaddr *)&address, sizeof address), 0);
+    const char *const names[] = {"pipe", "folder", "to_pipe", "to_nowhere", "socket"};
+    const mode_t kinds[] = {S_IFIFO, S_IFDIR, S_IFLNK, S_IFLNK, S_IFSOCK};
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(fn_write_file(names[i], "x", 1, 0600), FN_EIO);
+        assert_non_null(strstr(fn_last_error(), names[i]));
+        assert_int_equal(lstat(names[i], &st), 0);
+        assert_int_equal(st.st_mode & S_IFMT, kinds[i]);
+    }
+    close(s);
+    assert_int_equal(count_names("."), 5); // nothing is left beside them
+}
+
+static void a_link_is_written_through_and_a_long_name_too(void **state) {
+    (void)state;
+    struct stat st;
+    char name[256] = {0};
+    memset(name, 'n', 255);
+    assert_int_equal(mkdir("far", 0700), 0);
+    assert_int_equal(fn_write_file("far/file", "old", 3, 0600), FN_OK);
+    assert_int_equal(symlink("far/file", "link"), 0);
+    assert_int_equal(fn_write_file("link", "new", 3, 0640), FN_OK);
+    assert_file("far/file", "new");
+    assert_int_equal(lstat("link", &st), 0);
+    assert_true(S_ISLNK(st.st_mode));
+    assert_int_equal(stat("link", &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0640);
+    assert_int_equal(fn_write_file(name, "long", 4, 0600), FN_OK); // as long as a name may be
+    assert_file(name, "long");
+    assert_int_equal(count_names("far"), 1);
+    for (int n = 1, rc = FN_ENOMEM; rc != FN_OK; n++) {
+        fn_alloc_fail_nth(n);
+        rc = fn_write_file("link", "last", 4, 0600);
+        fn_alloc_fail_nth(0);
+        assert_true(rc == FN_ENOMEM || rc == FN_OK);
+        assert_file("far/file", rc == FN_OK ? "last" : "new");
+    }
+    assert_int_equal(count_names("far"), 1);
+}
+
+/// Kills a process that writes one file after the other until one was caught in the middle.
+static void leave_half_a_file(const char *path, size_t n) {
+    unsigned char *bytes = fn_calloc(n, 1);
+    assert_non_null(bytes);
+    for (int i = 0; i < 200 && count_names("half") < 2; i++) {
+        pid_t child = fork();
+        if (child == 0)
+            for (;;)
+                fn_write_file(path, bytes, n, 0600);
+        struct timespec ms = {0, (5 + i % 7) * 1000000L};
+        nanosleep(&ms, NULL);
+        kill(child, SIGKILL);
+        waitpid(child, NULL, 0);
+    }
+    fn_free(bytes);
+}
+
+static void what_a_killed_writer_left_is_swept_away(void **state) {
+    (void)state;
+    assert_int_equal(mkdir("half", 0700), 0);
+    assert_int_equal(fn_write_file("half/file", "whole", 5, 0600), FN_OK);
+    leave_half_a_file("half/file", 4 << 20);
+    assert_true(count_names("half") >= 2);
+    assert_int_equal(fn_write_file(".facenet-part-mine", "x", 1, 0600), FN_OK); // not six letters
+    assert_int_equal(mkdir("half/.hidden", 0700), 0);
+    int fd = open("half/.hidden/.facenet-part-abcdef", O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    assert_int_equal(flock(fd, LOCK_EX), 0); // somebody writes it
+    fn_sweep_temporaries(".");
+    assert_int_equal(count_names("half"), 2);
+    assert_int_equal(count_names("half/.hidden"), 1);
+    close(fd);
+    fn_sweep_temporaries(".");
+    assert_int_equal(count_names("half/.hidden"), 0);
+    assert_file(".facenet-part-mine", "x");
+}
+
+static void *write_often(void *failures) {
+    for (int i = 0; i < 300; i++)
+        *(int *)failures += fn_write_file("file", "abc", 3, 0600) != FN_OK;
+    return NULL;
+}
+
+static void a_sweep_leaves_those_who_write_alone(void **state) {
+    (void)state;
+    pthread_t writer;
+    int n_failed = 0;
+    assert_int_equal(pthread_create(&writer, NULL, write_often, &n_failed), 0);
+    for (int i = 0; i < 1000; i++)
+        fn_sweep_temporaries(".");
+    pthread_join(writer, NULL);
+    assert_int_equal(n_failed, 0);
+    assert_file("file", "abc");
+    assert_int_equal(count_names("."), 1);
+}
+
+static void paths_lose_their_links_and_dots(void **state) {
+    (void)state;
+    char here[64], wanted[128];
+    assert_non_null(getcwd(here, sizeof here));
+    assert_int_equal(mkdir("a", 0700), 0);
+    assert_int_equal(symlink("a", "l"), 0);
+    assert_int_equal(symlink("nowhere", "gone"), 0);
+    const char *const pairs[][2] = {{".", ""},           {"a", "/a"},           {"l/", "/a"},
+                                    {"l/new", "/a/new"}, {"new//b/", "/new/b"}, {"./l/../b", "/b"},
+                                    {"n/../../x", NULL}, {"n/./m/..", "/n"},    {"gone/x", "/gone/x"}};
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        char *real = fn_path_real(pairs[i][0]);
+        snprintf(wanted, sizeof wanted, "%s%s", here, pairs[i][1] ? pairs[i][1] : "");
+        assert_non_null(real);
+        assert_string_equal(real, pairs[i][1] ? wanted : "/tmp/x");
+        fn_free(real);
+    }
+    const char *const above[] = {"/", "/..", "/../..", "//", "/nobody-has-this/.."};
+    for (size_t i = 0; i < sizeof above / sizeof *above; i++) {
+        char *real = fn_path_real(above[i]);
+        assert_string_equal(real, "/");
+        fn_free(real);
+    }
+    for (int n = 1; n <= 2; n++) {
+        fn_alloc_fail_nth(n);
+        assert_null(fn_path_real("a/b"));
+        fn_alloc_fail_nth(0);
+    }
+}
+
+static void a_walk_reaches_what_is_below_and_not_hidden(void **state) {
+    (void)state;
+    assert_true(fn_path_reaches("/a", "/a"));
+    assert_true(fn_path_reaches("/a", "/a/b/c"));
+    assert_true(fn_path_reaches("/", "/a"));
+    assert_true(fn_path_reaches("/.h/a", "/.h/a/b"));
+    assert_false(fn_path_reaches("/a", "/ab"));
+    assert_false(fn_path_reaches("/a/b", "/a"));
+    assert_false(fn_path_reaches("/a", "/a/.b/c"));
+    assert_false(fn_path_reaches("/a", "/a/b/.c"));
+}
+
+static void a_tree_is_removed_and_what_it_links_to_stays(void **state) {
+    (void)state;
+    assert_int_equal(fn_mkdirs("t/a/b", 0700), FN_OK);
+    assert_int_equal(fn_write_file("kept", "kept", 4, 0600), FN_OK);
+    assert_int_equal(mkdir("folder", 0700), 0);
+    assert_int_equal(symlink("../../kept", "t/a/file"), 0);
+    assert_int_equal(symlink("../folder", "t/folder"), 0);
+    assert_int_equal(fn_remove_tree("t"), FN_OK);
+    assert_int_equal(fn_remove_tree("t"), FN_OK); // not there: nothing to do
+    assert_int_equal(count_names("."), 2);
+    assert_file("kept", "kept");
+}
+
+// ---- texts and numbers ----------------------------------------------------------------------------
+
 static void utf8_is_told_from_other_bytes(void **state) {
     (void)state;
     assert_true(fn_utf8_valid("Zo\xc3\xab \xe5\xb1\xb1 \xf0\x9f\x98\x80", 13));
@@ -167,6 +370,16 @@ int main(void) {
         cmocka_unit_test(the_nth_allocation_fails_once),
         cmocka_unit_test(a_buffer_stops_at_its_maximum),
         cmocka_unit_test(files_are_written_whole_and_read_back),
+        cmocka_unit_test_setup_teardown(what_is_no_regular_file_is_not_written_over, enter_folder,
+                                        leave_folder),
+        cmocka_unit_test_setup_teardown(a_link_is_written_through_and_a_long_name_too, enter_folder,
+                                        leave_folder),
+        cmocka_unit_test_setup_teardown(what_a_killed_writer_left_is_swept_away, enter_folder, leave_folder),
+        cmocka_unit_test_setup_teardown(a_sweep_leaves_those_who_write_alone, enter_folder, leave_folder),
+        cmocka_unit_test_setup_teardown(paths_lose_their_links_and_dots, enter_folder, leave_folder),
+        cmocka_unit_test(a_walk_reaches_what_is_below_and_not_hidden),
+        cmocka_unit_test_setup_teardown(a_tree_is_removed_and_what_it_links_to_stays, enter_folder,
+                                        leave_folder),
         cmocka_unit_test(utf8_is_told_from_other_bytes),
         cmocka_unit_test(philox_gives_the_published_numbers),
         cmocka_unit_test(random_numbers_depend_on_their_place_only),

@@ -172,8 +172,12 @@ static void the_description_of_crops_is_read_or_refused(void **state) {
         assert_int_equal(fn_write_file(at("facenet-dataset.json"), bad[i], strlen(bad[i]), 0600), FN_OK);
         assert_int_equal(fn_dataset_open(&d, root, 0), FN_EFORMAT);
         assert_message_has("facenet-dataset.json");
+        assert_message_has("delete this file"); // which is what works
         assert_null(d);
     }
+    assert_int_equal(unlink(at("facenet-dataset.json")), 0);
+    assert_int_equal(fn_dataset_open(&d, root, 0), FN_OK);
+    fn_dataset_free(d);
 }
 
 static void opening_without_memory_is_an_error_and_no_leak(void **state) {
@@ -231,37 +235,40 @@ static void pruning_reports_first_and_moves_when_asked(void **state) {
     (void)state;
     char *report;
     fn_inspect_options o = FN_INSPECT_OPTIONS_INIT;
-    touch("Ada/1.jpg");
-    touch("Ada/2.jpg");
-    touch("Bea/1.jpg");
-    touch("Cid/1.jpg");
-    touch("Cid/notes.txt");
-    assert_int_equal(fn_dataset_prune(&report, root, 2, NULL), FN_OK);
+    char all[64];
+    snprintf(all, sizeof all, "%s/all", root);
+    touch("all/Ada/1.jpg");
+    touch("all/Ada/2.jpg");
+    touch("all/Bea/1.jpg");
+    touch("all/Cid/1.jpg");
+    touch("all/Cid/notes.txt");
+    assert_int_equal(fn_dataset_prune(&report, all, 2, NULL), FN_OK);
     json_t *r = parse(report);
     assert_int_equal(integer(r, "people_kept"), 1);
     assert_int_equal(integer(r, "people_pruned"), 2);
     assert_int_equal(integer(r, "chosen"), 2);
     assert_int_equal(integer(r, "moved"), 0);
     json_decref(r);
-    assert_true(exists("Bea/1.jpg"));
+    assert_true(exists("all/Bea/1.jpg"));
     o.apply = 1;
-    assert_int_equal(fn_dataset_prune(&report, root, 2, &o), FN_OK);
+    assert_int_equal(fn_dataset_prune(&report, all, 2, &o), FN_OK);
     r = parse(report);
     assert_int_equal(integer(r, "moved"), 2);
     json_decref(r);
-    assert_false(exists("Bea"));
-    assert_true(exists(".pruned/Bea/1.jpg"));
-    assert_true(exists("Cid/notes.txt")); // what is no picture stays, and so does its folder
-    assert_true(exists("Ada/2.jpg"));
-    touch("Bea/1.jpg"); // the name is taken there: nothing is written over
-    assert_int_equal(fn_dataset_prune(&report, root, 2, &o), FN_ECONFLICT);
+    assert_false(exists("all/Bea"));
+    assert_true(exists("all/.pruned/Bea/1.jpg"));
+    assert_true(exists("all/Cid/notes.txt")); // what is no picture stays, and so does its folder
+    assert_true(exists("all/Ada/2.jpg"));
+    touch("all/Bea/1.jpg"); // the name is taken there by another picture: nothing is written over
+    shell("echo another >>'%s/all/Bea/1.jpg'", root);
+    assert_int_equal(fn_dataset_prune(&report, all, 2, &o), FN_ECONFLICT);
     assert_null(report);
-    assert_true(exists("Bea/1.jpg"));
+    assert_true(exists("all/Bea/1.jpg"));
     o.removed = at("elsewhere/deep");
-    assert_int_equal(fn_dataset_prune(&report, root, 2, &o), FN_OK);
+    assert_int_equal(fn_dataset_prune(&report, all, 2, &o), FN_OK);
     fn_string_free(report);
     assert_true(exists("elsewhere/deep/Bea/1.jpg"));
-    assert_int_equal(fn_dataset_prune(&report, root, 0, &o), FN_EINVAL);
+    assert_int_equal(fn_dataset_prune(&report, all, 0, &o), FN_EINVAL);
 }
 
 static void make_crowd(int n_people) {
@@ -345,6 +352,11 @@ static void files_are_moved_and_never_written_over(void **state) {
     assert_false(fn_same_folder(root, at("c")));
 }
 
+static int is_later(void *user, const char *name) {
+    assert_null(user);
+    return strcmp(name, "later\t\\") == 0;
+}
+
 static void failures_of_one_tree_replace_only_its_own(void **state) {
     (void)state;
     unsigned char *bytes;
@@ -352,20 +364,30 @@ static void failures_of_one_tree_replace_only_its_own(void **state) {
     for (int round = 0; round < 2; round++) {
         fn_buf text;
         fn_buf_init(&text, 4096);
-        fn_failures_add(&text, round ? "two/x" : "one/a\tb\n", "no_face", "so \\ it is");
-        assert_int_equal(fn_failures_write(root, round ? "two/" : "one", &text), FN_OK);
+        fn_failures_add(&text, round ? "/two/x" : "/one/a\tb\n", "no_face", "so \\ it is");
+        assert_int_equal(fn_failures_write(root, round ? "/two" : "/one", &text, NULL, NULL), FN_OK);
         fn_buf_free(&text);
     }
     assert_int_equal(fn_read_file(&bytes, &n, at("failures.tsv"), 4096), FN_OK);
-    assert_string_equal((char *)bytes, "one/a\\tb\\n\tno_face\tso \\\\ it is\n"
-                                       "two/x\tno_face\tso \\\\ it is\n");
+    assert_string_equal((char *)bytes, "/one/a\\tb\\n\tno_face\tso \\\\ it is\n"
+                                       "/two/x\tno_face\tso \\\\ it is\n");
     fn_free(bytes);
-    fn_buf none;
+    fn_buf more, none;
+    fn_buf_init(&more, 4096); // a run that was stopped leaves what it has not reached
+    fn_failures_add(&more, "/one/b", "bad_face", "");
+    fn_failures_add(&more, "/one/later\t\\", "no_face", "");
+    assert_int_equal(fn_failures_write(root, "/one", &more, NULL, NULL), FN_OK);
+    fn_buf_free(&more);
     fn_buf_init(&none, 4096);
-    assert_int_equal(fn_failures_write(root, "one", &none), FN_OK); // all is well now
+    assert_int_equal(fn_failures_write(root, "/one", &none, is_later, NULL), FN_OK);
+    assert_int_equal(fn_read_file(&bytes, &n, at("failures.tsv"), 4096), FN_OK);
+    assert_string_equal((char *)bytes, "/two/x\tno_face\tso \\\\ it is\n"
+                                       "/one/later\\t\\\\\tno_face\t\n");
+    fn_free(bytes);
+    assert_int_equal(fn_failures_write(root, "/one", &none, NULL, NULL), FN_OK); // all is well now
     fn_buf_free(&none);
     assert_int_equal(fn_read_file(&bytes, &n, at("failures.tsv"), 4096), FN_OK);
-    assert_string_equal((char *)bytes, "two/x\tno_face\tso \\\\ it is\n");
+    assert_string_equal((char *)bytes, "/two/x\tno_face\tso \\\\ it is\n");
     fn_free(bytes);
 }
 
@@ -581,6 +603,210 @@ static void crops_embed_as_their_photographs_do(void **state) {
     fn_dataset_free(crops);
 }
 
+/// A part of a photograph.
+static void write_part(const char *photo, int x, int y, int width, int height, const char *dst) {
+    fn_picture *picture;
+    assert_int_equal(fn_decode_file(&picture, photo, NULL), FN_OK);
+    const fn_image part = fn_image_crop(fn_picture_image(picture), x, y, width, height);
+    touch(dst);
+    assert_int_equal(fn_image_write(&part, at(dst), 95), FN_OK);
+    fn_picture_free(picture);
+}
+
+static double difference_of_crops(const char *a, const char *b) {
+    fn_picture *pa, *pb;
+    double sum = 0;
+    assert_int_equal(fn_decode_file(&pa, a, NULL), FN_OK);
+    assert_int_equal(fn_decode_file(&pb, b, NULL), FN_OK);
+    const fn_image *x = fn_picture_image(pa), *y = fn_picture_image(pb);
+    for (int row = 40; row < 110; row++) // the face
+        for (int i = 40 * 3; i < 110 * 3; i++)
+            sum += abs(x->data[row * x->stride_bytes + i] - y->data[row * y->stride_bytes + i]);
+    fn_picture_free(pa);
+    fn_picture_free(pb);
+    return sum / (70 * 70 * 3);
+}
+
+/// Five faces are in the photograph; the largest of them at 292,868, 324 wide.
+static void a_face_aside_is_taken_when_it_is_the_only_or_the_largest(void **state) {
+    (void)state;
+    char *report, photo[512];
+    const char *demo = open_networks();
+    fn_prepare_options o = FN_PREPARE_OPTIONS_INIT;
+    snprintf(photo, sizeof photo, "%s/sample5.jpg", demo);
+    write_part(photo, 154, 779, 600, 500, "src/Ada/central.png");
+    write_part(photo, 270, 660, 800, 738, "src/Ada/only.png");
+    write_part(photo, 200, 420, 800, 800, "src/Ada/two.png");
+    assert_int_equal(fn_dataset_prepare(&report, recognizer, at("src"), at("dst"), NULL, NULL), FN_OK);
+    json_t *r = parse(report);
+    assert_int_equal(integer(r, "written"), 2);
+    assert_int_equal(integer(json_object_get(r, "reasons"), "no_face"), 1);
+    json_decref(r);
+    shell("grep -q 'Ada/two.png\tno_face\t2 faces, none over the centre' '%s/dst/failures.tsv'", root);
+    assert_true(difference_of_crops(at("dst/Ada/only.png.jpg"), at("dst/Ada/central.png.jpg")) < 10);
+    o.face = FN_PREPARE_FACE_LARGEST;
+    assert_int_equal(fn_dataset_prepare(&report, recognizer, at("src"), at("dst"), &o, NULL), FN_OK);
+    r = parse(report);
+    assert_int_equal(integer(r, "written"), 1);
+    assert_int_equal(integer(r, "present"), 2);
+    json_decref(r);
+    assert_true(difference_of_crops(at("dst/Ada/two.png.jpg"), at("dst/Ada/central.png.jpg")) < 10);
+    o.face = (fn_prepare_face)7;
+    assert_int_equal(fn_dataset_prepare(&report, recognizer, at("src"), at("dst"), &o, NULL), FN_EINVAL);
+    o.version = 1;
+    assert_int_equal(fn_dataset_prepare(&report, recognizer, at("src"), at("dst"), &o, NULL), FN_EINVAL);
+}
+
+static void what_a_look_removed_is_not_prepared_again(void **state) {
+    (void)state;
+    char *report;
+    const char *demo = open_networks();
+    fn_inspect_options o = FN_INSPECT_OPTIONS_INIT;
+    copy_demo(demo);
+    shell("cp '%s/src/Ada/a.jpg' '%s/src/Ada/c.jpg' && cp '%s/src/Bea/b.jpg' '%s/src/Ada/wrong.png'", root,
+          root, root, root);
+    assert_int_equal(fn_dataset_prepare(&report, recognizer, at("src"), at("dst"), NULL, NULL), FN_OK);
+    fn_string_free(report);
+    o.apply = 1;
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(fn_dataset_outliers(&report, recognizer, at("dst"), &o, NULL), FN_OK);
+        json_t *r = parse(report);
+        assert_int_equal(integer(r, "moved"), round == 0);
+        json_decref(r);
+        assert_true(exists("dst/.outliers/Ada/wrong.png.jpg"));
+        assert_int_equal(fn_dataset_prepare(&report, recognizer, at("src"), at("dst"), NULL, NULL), FN_OK);
+        r = parse(report);
+        assert_int_equal(integer(r, "written"), 0);
+        assert_int_equal(integer(r, "removed"), 1);
+        assert_int_equal(integer(r, "present"), 4);
+        json_decref(r);
+        assert_false(exists("dst/Ada/wrong.png.jpg"));
+    }
+    shell("cp '%s/dst/.outliers/Ada/wrong.png.jpg' '%s/dst/Ada'", root, root); // as earlier versions did
+    assert_int_equal(fn_dataset_outliers(&report, recognizer, at("dst"), &o, NULL), FN_OK);
+    json_t *r = parse(report);
+    assert_int_equal(integer(r, "moved"), 1);
+    json_decref(r);
+}
+
+static int stop_after_one(void *user, uint64_t done, uint64_t total) {
+    (void)user;
+    (void)total;
+    return done >= 1;
+}
+
+static int count_failures(void) {
+    unsigned char *bytes;
+    size_t n;
+    int lines = 0;
+    assert_int_equal(fn_read_file(&bytes, &n, at("dst/failures.tsv"), 65536), FN_OK);
+    for (size_t i = 0; i < n; i++)
+        lines += bytes[i] == '\n';
+    fn_free(bytes);
+    return lines;
+}
+
+static void a_run_that_is_stopped_lists_what_failed(void **state) {
+    (void)state;
+    char *report, *there = NULL;
+    open_networks();
+    fn_prepare_options o = FN_PREPARE_OPTIONS_INIT;
+    fn_control control = FN_CONTROL_INIT;
+    touch("src/Ada/broken.jpg");
+    write_picture("src/Bea/wall.png", 64, 64);
+    shell("ln -s /nowhere '%s/src/Bea/gone.jpg' && ln -s src '%s/alias'", root, root);
+    o.jobs = 1;
+    control.deadline_ms = 1;
+    assert_int_equal(fn_dataset_prepare(&report, recognizer, at("src"), at("dst"), &o, &control),
+                     FN_ETIMEOUT);
+    assert_int_equal(count_failures(), 1); // the link, which was met before
+    control.deadline_ms = 0;
+    control.progress = stop_after_one;
+    assert_int_equal(fn_dataset_prepare(&report, recognizer, at("src"), at("dst"), &o, &control),
+                     FN_ECANCELLED);
+    assert_null(report);
+    assert_int_equal(count_failures(), 2);
+    const char *const spellings[] = {"src", "src/", "dst/../src", "alias"}; // of one tree
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(fn_dataset_prepare(&report, recognizer, at(spellings[i]), at("dst"), &o, NULL),
+                         FN_OK);
+        json_t *r = parse(report);
+        assert_int_equal(integer(r, "failed"), 2);
+        assert_int_equal(json_array_size(json_object_get(r, "skipped")), 1);
+        json_decref(r);
+        assert_int_equal(count_failures(), 3);
+    }
+    there = fn_path_real(at("src"));
+    shell("[ \"$(cut -f1,2 '%s/dst/failures.tsv' | tr '\t\n' '  ')\" = "
+          "'%s/Bea/gone.jpg skipped %s/Ada/broken.jpg unreadable %s/Bea/wall.png no_face ' ]",
+          root, there, there, there);
+    fn_free(there);
+    assert_int_equal(fn_dataset_prepare(&report, recognizer, at("src"), at("dst"), &o, &control),
+                     FN_ECANCELLED);
+    assert_int_equal(count_failures(), 3); // what was not reached keeps its line
+}
+
+static void preparing_without_memory_is_an_error_and_no_leak(void **state) {
+    (void)state;
+    open_networks();
+    fn_prepare_options o = FN_PREPARE_OPTIONS_INIT;
+    fn_control control = FN_CONTROL_INIT;
+    touch("src/Ada/broken.jpg"); // no picture: the networks have nothing to do
+    touch("src/Bea/broken.png");
+    shell("ln -s /nowhere '%s/src/Bea/gone.jpg'", root);
+    o.jobs = 1;
+    for (int stopped = 0; stopped < 2; stopped++) {
+        const int end = stopped ? FN_ECANCELLED : FN_OK;
+        control.progress = stopped ? stop_after_one : NULL;
+        for (int n = 1, rc = FN_ENOMEM; rc != end; n++) {
+            char *report;
+            fn_alloc_fail_nth(n);
+            rc = fn_dataset_prepare(&report, recognizer, at("src"), at("dst"), &o, &control);
+            int passed = fn_alloc_count() < n;
+            fn_alloc_fail_nth(0);
+            assert_true(rc == FN_ENOMEM || rc == end);
+            fn_string_free(report);
+            if (!passed)
+                rc = FN_ENOMEM; // a stopped run tells of the stop whatever comes of its list
+        }
+    }
+    assert_int_equal(count_failures(), 3);
+}
+
+static void files_without_a_face_are_doubles_by_their_bytes(void **state) {
+    (void)state;
+    char *report;
+    const char *demo = open_networks();
+    fn_inspect_options o = FN_INSPECT_OPTIONS_INIT;
+    copy_demo(demo);
+    for (int as_crops = 0; as_crops < 2; as_crops++) {
+        if (as_crops) {
+            shell("rm -r '%s/src/.duplicates' '%s/src/Ada/x.jpg' '%s/src/Bea/x.jpg'", root, root, root);
+            assert_int_equal(fn_dataset_prepare(&report, recognizer, at("src"), at("dst"), NULL, NULL),
+                             FN_OK);
+            fn_string_free(report);
+        }
+        const char *name = as_crops ? "dst" : "src";
+        shell("cd '%s/%s' && echo none >Ada/x.jpg && cp Ada/x.jpg Ada/y.jpg && cp Ada/x.jpg Ada/z.jpg && "
+              "cp Ada/x.jpg Bea/x.jpg && cp Ada/x.jpg Bea/y.jpg",
+              root, name);
+        o.apply = 1;
+        assert_int_equal(fn_dataset_duplicates(&report, recognizer, at(name), &o, NULL), FN_OK);
+        json_t *r = parse(report);
+        assert_int_equal(integer(r, "unreadable"), 5);
+        // of the readable ones a.jpg and a.JPG; x with y and z, Bea's x with y
+        assert_int_equal(json_array_size(json_object_get(r, "same_person")), as_crops ? 3 : 4);
+        assert_int_equal(json_array_size(json_object_get(r, "two_people")), 2);
+        assert_int_equal(integer(r, "moved"), as_crops ? 3 : 4);
+        json_decref(r);
+        char kept[32];
+        snprintf(kept, sizeof kept, "%s/Bea/x.jpg", name);
+        assert_true(exists(kept)); // whose name is right is not known
+        snprintf(kept, sizeof kept, "%s/Bea/y.jpg", name);
+        assert_false(exists(kept));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(people_and_pictures_are_sorted, clear),
@@ -597,6 +823,11 @@ int main(void) {
         cmocka_unit_test_teardown(the_same_photograph_twice_is_found_and_strangers_are_not, close_networks),
         cmocka_unit_test_teardown(a_stranger_among_a_persons_pictures_is_an_outlier, close_networks),
         cmocka_unit_test_teardown(crops_embed_as_their_photographs_do, close_networks),
+        cmocka_unit_test_teardown(a_face_aside_is_taken_when_it_is_the_only_or_the_largest, close_networks),
+        cmocka_unit_test_teardown(what_a_look_removed_is_not_prepared_again, close_networks),
+        cmocka_unit_test_teardown(a_run_that_is_stopped_lists_what_failed, close_networks),
+        cmocka_unit_test_teardown(preparing_without_memory_is_an_error_and_no_leak, close_networks),
+        cmocka_unit_test_teardown(files_without_a_face_are_doubles_by_their_bytes, close_networks),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -618,7 +618,7 @@ static void frozen_layers_have_no_gradient_and_leave_the_others_alone(void **sta
     (void)state;
     fn_graph *graph = small_network(), *copy;
     assert_int_equal(fn_graph_copy(&copy, graph), FN_OK);
-    bench *a = open_bench(graph, 2, 0, NULL), *b = open_bench(copy, 2, 0, "b");
+    bench *a = open_bench(graph, 2, 1, NULL), *b = open_bench(copy, 2, 1, "b");
     memcpy(b->x, a->x, a->n_x * sizeof *a->x);
     memcpy(b->r, a->r, a->n_y * sizeof *a->r);
     forward_and_backward(a);
@@ -652,6 +652,27 @@ static void announce(void *user, size_t first, size_t count) {
     a->at_the_time[a->n] = a->gradients[first + count - 1];
     a->first[a->n] = first;
     a->count[a->n++] = count;
+}
+
+static void norms_whose_parameters_are_frozen_keep_their_statistics(void **state) {
+    (void)state;
+    bench *b = open_bench(small_network(), 2, 0, "b");
+    const double *statistics = b->pass.statistics;
+    double *before = doubles(b->parameters.statistics_size);
+    int n_kept = 0, n_moved = 0;
+    memcpy(before, statistics, b->parameters.statistics_size * sizeof *before);
+    b->pass.momentum = 0.5F;
+    forward_and_backward(b);
+    for (int i = 0; i < b->parameters.n_statistics; i++) {
+        const fn_parameter *p = &b->parameters.statistics[i];
+        const int moved = memcmp(before + p->offset, statistics + p->offset, p->count * sizeof *before) != 0;
+        assert_int_equal(moved, p->name[0] != 'b');
+        n_moved += moved;
+        n_kept += !moved;
+    }
+    assert_true(n_kept == 4 && n_moved > 0);
+    fn_free(before);
+    close_bench(b);
 }
 
 static void each_parameter_is_announced_once_complete_and_last_first(void **state) {
@@ -935,6 +956,7 @@ int main(void) {
         TEST(a_whole_network_passes_gradients),
         TEST(two_chunks_add_up_to_one_pass),
         TEST(frozen_layers_have_no_gradient_and_leave_the_others_alone),
+        TEST(norms_whose_parameters_are_frozen_keep_their_statistics),
         TEST(each_parameter_is_announced_once_complete_and_last_first),
         TEST(only_kernels_and_matrices_decay),
         TEST(float_gradients_are_those_of_double),

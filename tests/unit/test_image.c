@@ -106,6 +106,44 @@ static void mirroring_twice_is_nothing(void **state) {
     assert_memory_equal(twice, rgb, sizeof rgb);
 }
 
+// EXIF 2.3, 4.6.4: where the pixel at x, y of the upright picture is stored.
+static const uint8_t *stored_at(const fn_image *src, int orientation, int x, int y) {
+    int swaps = orientation >= 5, i = swaps ? y : x, j = swaps ? x : y;
+    if (orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8)
+        i = src->width - 1 - i;
+    if (orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7)
+        j = src->height - 1 - j;
+    return src->data + j * src->stride_bytes + (ptrdiff_t)i * fn_pixel_size(src->format);
+}
+
+static void every_format_is_turned_every_way(void **state) {
+    (void)state;
+    enum { W = 71, H = 38 };
+    unsigned char *memory, rgb[W * H * 3], dst[W * H * 4 + 1];
+    for (int format = FN_PIXEL_RGB8; format <= FN_PIXEL_GRAY8; format++) {
+        fn_image src = make_noise(&memory, rgb, W, H, (fn_pixel_format)format);
+        int size = fn_pixel_size(src.format);
+        for (int bottom_up = 0; bottom_up < 2; bottom_up++) {
+            for (int orientation = 0; orientation <= 9; orientation++) {
+                int swaps = orientation >= 5 && orientation <= 8, width = swaps ? H : W,
+                    height = swaps ? W : H;
+                dst[W * H * size] = 99;
+                fn_image_orient(dst, &src, orientation);
+                for (int y = 0; y < height; y++) {
+                    for (int x = 0; x < width; x++)
+                        assert_memory_equal(dst + ((ptrdiff_t)y * width + x) * size,
+                                            stored_at(&src, orientation > 8 ? 1 : orientation, x, y),
+                                            (size_t)size);
+                }
+                assert_int_equal(dst[W * H * size], 99);
+            }
+            src.data += src.stride_bytes * (H - 1);
+            src.stride_bytes = -src.stride_bytes;
+        }
+        fn_free(memory);
+    }
+}
+
 static void planes_are_normalised_in_either_order(void **state) {
     (void)state;
     static const unsigned char rgb[] = {10, 20, 30, 40, 50, 60};
@@ -359,6 +397,7 @@ int main(void) {
         cmocka_unit_test(views_are_checked),
         cmocka_unit_test(every_format_becomes_rgb),
         cmocka_unit_test(mirroring_twice_is_nothing),
+        cmocka_unit_test(every_format_is_turned_every_way),
         cmocka_unit_test(planes_are_normalised_in_either_order),
         cmocka_unit_test(resizing_follows_its_definition),
         cmocka_unit_test(a_plain_picture_stays_plain),

@@ -110,4 +110,9 @@ fn_dnnl_call fn_dnnl_l2_pool_backward;   // x, y, dy, dx: blocked floats
 fn_dnnl_call fn_dnnl_reference_train;
 fn_dnnl_call fn_dnnl_reference_backward;
 
+/// 1 where a batch-norm uses the running statistics: all do, or its own parameters are frozen.
+static inline int fn_dnnl_norm_is_frozen(const fn_dnnl_train *t, const fn_node *node) {
+    return t->norms == FN_DNNL_NORMS_FROZEN || fn_parameters_norm_is_frozen(t->parameters, node);
+}
+
 #endif

@@ -188,7 +188,7 @@ static int batch_norm(fn_dnnl_train *t, const fn_node *node, const fn_dnnl_opera
     const fn_dnnl_trace *trace = trace_of(t);
     int relu = trace->result != node->outputs[0];
     unsigned flags = dnnl_use_scale | dnnl_use_shift |
-                     (t->norms == FN_DNNL_NORMS_FROZEN ? dnnl_use_global_stats : 0U) |
+                     (fn_dnnl_norm_is_frozen(t, node) ? dnnl_use_global_stats : 0U) |
                      (relu ? dnnl_fuse_norm_relu : 0U);
     fn_dnnl_operand d_scale, d_shift, sum;
     dnnl_memory_desc_t per_channel = fn_dnnl_plain(fn_dnnl_shape_of(t, node->inputs[1]));

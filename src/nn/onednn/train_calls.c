@@ -128,8 +128,11 @@ void fn_dnnl_l2_pool_backward(const fn_dnnl_step *step, void *const *at, const v
 void fn_dnnl_reference_train(const fn_dnnl_step *step, void *const *at, const void *context) {
     const void *in[FN_MAX_INPUTS];
     fn_shape in_shape[FN_MAX_INPUTS];
+    const fn_dnnl_context *c = context;
+    fn_pass own = *c->pass;
+    own.frozen_norms |= fn_parameters_norm_is_frozen(c->train->parameters, step->node);
     fn_train_args args = {.run = fn_dnnl_run_args(step, at, in_shape, in),
-                          .pass = ((const fn_dnnl_context *)context)->pass,
+                          .pass = &own,
                           .index = step->number,
                           .saved = at[step->node->n_inputs + 1]};
     if (step->node->op->forward_train)

@@ -144,7 +144,7 @@ static int only_relu(const fn_dnnl_train *t, int value) {
 static int batch_norm(fn_dnnl_train *t, const fn_node *node) {
     const fn_shape *x = fn_dnnl_shape_of(t, node->inputs[0]);
     fn_dnnl_trace *trace = trace_of(t);
-    int relu = only_relu(t, node->outputs[0]), frozen = t->norms == FN_DNNL_NORMS_FROZEN;
+    int relu = only_relu(t, node->outputs[0]), frozen = fn_dnnl_norm_is_frozen(t, node);
     unsigned flags = dnnl_use_scale | dnnl_use_shift | (frozen ? dnnl_use_global_stats : 0U) |
                      (relu >= 0 ? dnnl_fuse_norm_relu : 0U);
     dnnl_memory_desc_t x_md = fn_dnnl_blocked(x, t->type);
@@ -417,7 +417,8 @@ int fn_dnnl_train_forward_node(fn_dnnl_train *t, const fn_node *node) {
         return conv(t, node);
     if (strcmp(op, "Gemm") == 0 && is_plain_dense(t, node))
         return dense(t, node);
-    if (strcmp(op, "BatchNormalization") == 0 && t->norms != FN_DNNL_NORMS_COMMON && x->rank == 4)
+    if (strcmp(op, "BatchNormalization") == 0 && x->rank == 4 &&
+        (t->norms != FN_DNNL_NORMS_COMMON || fn_dnnl_norm_is_frozen(t, node)))
         return batch_norm(t, node);
     if (strcmp(op, "MaxPool") == 0 || strcmp(op, "AveragePool") == 0 || strcmp(op, "GlobalAveragePool") == 0)
         return pool(t, node);
