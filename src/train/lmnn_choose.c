@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // How far a metric may leave the vectors it starts from: few people teach a map little that holds for others,
-// and a map that fits them best errs more on everybody else. So settings are tried on people held out. First
-// the whitening, which one number decides: settings side by side are alike, so each is judged together with
-// its neighbours, or the luckiest would win. Then steps of learning from the best start, held back less and
-// less until that has not paid twice in a row. The grids are coarse, because finer ones could not be told
-// apart.
+// and a map that fits them best errs more on everybody else. So settings are tried on people held out, and
+// judged by what they gain for sure: the mean gain less its standard error, which is larger the more a
+// setting changes. First the whitening, which one number decides, then steps of learning from the best start,
+// held back less and less until that has not paid twice in a row. The grids are coarse, because finer ones
+// could not be told apart.
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/random.h"
@@ -197,11 +197,8 @@ static int try_setting(fn_lmnn_trial *trial, chooser *c, const fn_lmnn_options *
     return FN_OK;
 }
 
-// The gain of trial i of the whitenings, together with those of its neighbours; beyond the mildest lie the
-// vectors as they are, trial 0.
-static double smooth_gain(const fn_lmnn_trial *trial, int i) {
-    const double stronger = i < N_WHITENINGS ? trial[i + 1].gain : trial[i].gain;
-    return (trial[i - 1].gain + 2 * trial[i].gain + stronger) / 4;
+static double sure_gain(const fn_lmnn_trial *trial) {
+    return trial->gain - trial->gain_se;
 }
 
 // Fills trial[0..*n - 1]; returns the best of them, or an error.
@@ -215,15 +212,12 @@ static int try_all(fn_lmnn_trial *trial, int *n, chooser *c, const fn_lmnn_optio
         return rc;
     for (int w = 0; w < N_WHITENINGS; w++) {
         o.whitening = whitenings[w];
-        if ((rc = try_setting(&trial[(*n)++], c, &o, 0)) < 0)
+        const int at = (*n)++;
+        if ((rc = try_setting(&trial[at], c, &o, 0)) < 0)
             return rc;
+        if (sure_gain(&trial[at]) > sure_gain(&trial[best]))
+            best = at;
     }
-    double gain = 0;
-    for (int i = 1; i <= N_WHITENINGS; i++)
-        if (smooth_gain(trial, i) > gain) {
-            gain = smooth_gain(trial, i);
-            best = i;
-        }
     o = *options;
     o.whitening = trial[best].whitening;
     for (int r = 0, n_idle = 0; r < N_REGULARIZATIONS && o.iterations && n_idle < 2; r++) {
@@ -231,7 +225,7 @@ static int try_all(fn_lmnn_trial *trial, int *n, chooser *c, const fn_lmnn_optio
         const int at = (*n)++;
         if ((rc = try_setting(&trial[at], c, &o, 0)) < 0)
             return rc;
-        n_idle = trial[at].gain > trial[best].gain ? 0 : n_idle + 1;
+        n_idle = sure_gain(&trial[at]) > sure_gain(&trial[best]) ? 0 : n_idle + 1;
         if (!n_idle)
             best = at;
     }
@@ -259,7 +253,7 @@ int fn_lmnn_choose(fn_lmnn_options *chosen, const float *embeddings, const int *
     if (rc < 0)
         return rc;
     const fn_lmnn_trial *best = &trial[rc];
-    const int helps = best->gain > best->gain_se;
+    const int helps = sure_gain(best) > 0;
     *chosen = o;
     chosen->whitening = helps ? best->whitening : 0;
     chosen->regularization = helps ? best->regularization : 0;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// usage: lmnn_people EMBEDDINGS.csv LABELS.csv [SPLITS [HOLD_OUT [THREADS]]]
+// usage: lmnn_people EMBEDDINGS.csv LABELS.csv [SPLITS [HOLD_OUT [THREADS [WHITENING REGULARIZATION]]]]
 // Whether a metric learnt on some people errs less on others: for each of SPLITS [20] draws HOLD_OUT [0.3] of
-// the people, chooses how far to go by the rest alone, learns from the rest, and compares the k-NN errors of
-// the people drawn before and after. Prints a line per split and the mean differences with their standard
-// errors; each split is one pair. A line of EMBEDDINGS is a vector, a line of LABELS "number,anything".
+// the people, chooses how far to go by the rest alone (unless that is said), learns from the rest, and
+// compares the k-NN errors of the people drawn before and after. Prints a line per split and the mean
+// differences with their standard errors; each split is one pair. A line of EMBEDDINGS is a vector, a line of
+// LABELS "number,anything".
 #include "base/random.h"
 
 #include <facenet/metric.h>
@@ -125,12 +126,17 @@ static void cut_people(cut *c, const people *p, int split, double hold_out) {
     }
 }
 
-// 0: failed. before, after: errors of the people held out.
-static int measure(double *before, double *after, cut *c, int d, int split, int threads) {
+// 0: failed. before, after: errors of the people held out. fixed: settings; NULL: they are chosen.
+static int measure(double *before, double *after, cut *c, int d, int split, int threads,
+                   const fn_lmnn_options *fixed) {
     fn_lmnn_options options = FN_LMNN_OPTIONS_INIT;
+    int helps = 1;
+    if (fixed)
+        options = *fixed;
     options.threads = threads;
-    const int helps = fn_lmnn_choose(&options, c->rows[0], c->label[0], c->n[0], d, &options, (uint64_t)split,
-                                     NULL, NULL, NULL);
+    if (!fixed)
+        helps = fn_lmnn_choose(&options, c->rows[0], c->label[0], c->n[0], d, &options, (uint64_t)split, NULL,
+                               NULL, NULL);
     if (helps < 0 || fn_lmnn_learn(c->L, c->rows[0], c->label[0], c->n[0], d, &options, NULL, NULL) < 0)
         return 0;
     fn_lmnn_apply(c->mapped, c->L, d, c->rows[1], c->n[1], d);
@@ -159,7 +165,8 @@ static void print_mean(const char *what, const double *before, const double *aft
            n > 1 ? sqrt(squares / (n - 1) / n) : 0);
 }
 
-static int run(const people *p, cut *c, int n_splits, double hold_out, int threads) {
+static int run(const people *p, cut *c, int n_splits, double hold_out, int threads,
+               const fn_lmnn_options *fixed) {
     double *errors = calloc((size_t)n_splits * 2 * (N_K + 1), sizeof *errors);
     if (!errors)
         return fail("out of memory");
@@ -173,7 +180,7 @@ static int run(const people *p, cut *c, int n_splits, double hold_out, int threa
     for (int split = 0; split < n_splits; split++) {
         double now[2][N_K];
         cut_people(c, p, split, hold_out);
-        if (!measure(now[0], now[1], c, p->d, split, threads)) {
+        if (!measure(now[0], now[1], c, p->d, split, threads, fixed)) {
             free(errors);
             return fail(fn_last_error());
         }
@@ -197,8 +204,14 @@ static int run(const people *p, cut *c, int n_splits, double hold_out, int threa
 int main(int argc, char **argv) {
     people p = {0};
     cut c = {0};
-    if (argc < 3 || argc > 6)
-        return fail("usage: lmnn_people EMBEDDINGS.csv LABELS.csv [SPLITS [HOLD_OUT [THREADS]]]");
+    fn_lmnn_options fixed = FN_LMNN_OPTIONS_INIT;
+    if (argc < 3 || argc > 8 || argc == 7)
+        return fail("usage: lmnn_people EMBEDDINGS.csv LABELS.csv [SPLITS [HOLD_OUT [THREADS [WHITENING "
+                    "REGULARIZATION]]]]");
+    if (argc == 8) {
+        fixed.whitening = strtod(argv[6], NULL);
+        fixed.regularization = strtod(argv[7], NULL);
+    }
     const int n_splits = argc > 3 ? (int)strtol(argv[3], NULL, 10) : 20;
     const double hold_out = argc > 4 ? strtod(argv[4], NULL) : 0.3;
     const int threads = argc > 5 ? (int)strtol(argv[5], NULL, 10) : 0;
@@ -210,7 +223,7 @@ int main(int argc, char **argv) {
     else if (!number_people(&p) || !cut_init(&c, &p))
         fail("out of memory");
     else
-        code = run(&p, &c, n_splits, hold_out, threads);
+        code = run(&p, &c, n_splits, hold_out, threads, argc == 8 ? &fixed : NULL);
     cut_free(&c);
     free(p.rows);
     free(p.label);
