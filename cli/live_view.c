@@ -36,7 +36,7 @@ struct cli_live_view {
     int64_t shown_ms, drawn_ms; // when the frame came, and when it was drawn last
     // Who is to be enrolled.
     mode mode;
-    uint32_t chosen;
+    uint32_t chosen; // track
     fn_frame *frame; // and where in it; NULL: not yet seen with landmarks
     fn_face face;
     char text[TEXT_SIZE], message[2 * TEXT_SIZE];
@@ -45,6 +45,12 @@ struct cli_live_view {
     // What is measured, smoothed.
     double fps, detect_ms, embed_ms, latency_ms, draw_ms;
 };
+
+static void say(cli_live_view *v, uint32_t color, const char *first, const char *second) {
+    snprintf(v->message, sizeof v->message, "%s\n%s", first, second);
+    v->message_color = color;
+    v->message_until_ms = fn_clock_ms() + MESSAGE_MS;
+}
 
 // ---- what is shown -------------------------------------------------------------------------------------
 
@@ -95,24 +101,10 @@ static void draw_stats(cli_live_view *v, unsigned char *rgb, int width, int heig
     fn_draw_panel(rgb, width, height, FN_CORNER_TOP_LEFT, text, COLOR_TEXT);
 }
 
-// The face that is being named, above the others.
-static void draw_chosen(const cli_live_view *v, unsigned char *rgb, int width, int height) {
-    for (size_t i = 0; i < v->now.n_faces; i++) {
-        const fn_stream_face *f = &v->faces[i];
-        if (f->track != v->chosen)
-            continue;
-        fn_label label = {f->face.box, *v->text ? v->text : "?", COLOR_CHOSEN};
-        if (v->is_mirrored)
-            label.box.x = (float)width - label.box.x - label.box.width;
-        fn_draw_labels(rgb, width, height, &label, 1);
-    }
-}
-
 static void draw_words(cli_live_view *v, unsigned char *rgb, int width, int height) {
     char text[2 * TEXT_SIZE];
     const int64_t now_ms = fn_clock_ms();
     if (v->mode == MODE_TYPE) {
-        draw_chosen(v, rgb, width, height);
         snprintf(text, sizeof text, "Name: %s|\nEnter: remember   Esc: give up", v->text);
         fn_draw_panel(rgb, width, height, FN_CORNER_BOTTOM_LEFT, text, COLOR_TEXT);
     } else if (v->mode == MODE_CHOOSE) {
@@ -130,7 +122,11 @@ static void draw_words(cli_live_view *v, unsigned char *rgb, int width, int heig
 static int draw(cli_live_view *v) {
     char why[256];
     const int64_t start_ms = fn_clock_ms();
+    v->watch->marked = v->chosen;
+    v->watch->marked_text = *v->text ? v->text : "?";
+    v->watch->marked_color = COLOR_CHOSEN;
     int rc = cli_watch_draw(v->watch, &v->now, v->is_mirrored);
+    v->watch->marked = 0;
     if (rc < 0)
         return cli_failure(rc);
     const fn_image *picture = cli_watch_picture(v->watch);
@@ -145,12 +141,6 @@ static int draw(cli_live_view *v) {
         return CLI_DONE;
     cli_error("%s", why);
     return CLI_INPUTS;
-}
-
-static void say(cli_live_view *v, uint32_t color, const char *first, const char *second) {
-    snprintf(v->message, sizeof v->message, "%s\n%s", first, second);
-    v->message_color = color;
-    v->message_until_ms = fn_clock_ms() + MESSAGE_MS;
 }
 
 // ---- a face gets a name --------------------------------------------------------------------------------
@@ -313,6 +303,10 @@ int cli_live_view_open(cli_live_view **out, cli_watch *watch, const cli_live_vie
         v->options = *options;
         snprintf(title, sizeof title, "%s - facenet", cli_watch_source(watch));
         if (cli_window_open(&v->window, title, info->width, info->height, why, sizeof why) == FN_OK) {
+            char keys[96];
+            snprintf(keys, sizeof keys, "q ends\n%c gives a face a name\nf shows times, m mirrors",
+                     options->enroll_key);
+            say(v, COLOR_TEXT, "Keys", keys);
             *out = v;
             return CLI_DONE;
         }
