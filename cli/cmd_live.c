@@ -186,7 +186,7 @@ static int open_outputs(job *j) {
         code = cli_events_open(&j->events, &events);
     }
     if (code == CLI_DONE && out_path)
-        code = cli_video_out_open(&j->out, &command, out_path, info->fps);
+        code = cli_video_out_open(&j->out, out_path, info->fps);
     if (code == CLI_DONE && mjpeg_port >= 0)
         code = open_server(j);
     if (code == CLI_DONE && has_window()) {
@@ -209,7 +209,7 @@ static int check(void) {
         return cli_usage_error(&command, "--crops goes with --events FILE");
     if (events_path && out_path && strcmp(events_path, "-") == 0 && strcmp(out_path, "-") == 0)
         return cli_usage_error(&command, "only one of --out and --events can be standard output");
-    return -1;
+    return out_path ? cli_video_out_check(&command, out_path) : -1;
 }
 
 // Who looks wants the speed of life; a recording wants every frame.
