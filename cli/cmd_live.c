@@ -46,6 +46,7 @@ static const cli_command command = {
         "who somebody is is voted over all looks at a face, so that names do not flicker.\n"
         "The picture goes to a window, unless it goes to --out or --mjpeg. Keys: q or Esc ends, f shows\n"
         "rates and times, m mirrors, e (or a click) gives a face a name, which is known from then on.\n"
+        "A file runs at its own speed in a window or browser, and as fast as it goes without.\n"
         "With no window, --out, --mjpeg or --events there is a line on stdout when somebody enters, is\n"
         "named, or leaves: time in seconds, event, number of the track, name or unknown, distance, time\n"
         "of the first sighting, crop.\n"
@@ -186,7 +187,7 @@ static int open_outputs(job *j) {
         code = cli_events_open(&j->events, &events);
     }
     if (code == CLI_DONE && out_path)
-        code = cli_video_out_open(&j->out, out_path, info->fps);
+        code = cli_video_out_open(&j->out, &command, out_path, info->fps);
     if (code == CLI_DONE && mjpeg_port >= 0)
         code = open_server(j);
     if (code == CLI_DONE && has_window()) {

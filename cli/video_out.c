@@ -66,9 +66,11 @@ int cli_video_out_check(const cli_command *command, const char *path) {
         command, "--out wants FILE.mp4, .mkv, .mov or .avi, a folder as frames/, or -, not \"%s\"", path);
 }
 
-int cli_video_out_open(cli_video_out **out, const char *path, double fps) {
-    const int is_folder = names_folder(path);
+int cli_video_out_open(cli_video_out **out, const cli_command *command, const char *path, double fps) {
+    const int is_folder = names_folder(path), end = cli_video_out_check(command, path);
     *out = NULL;
+    if (end >= 0)
+        return end;
     cli_video_out *o = calloc(1, sizeof *o);
     if (o)
         o->path = strdup(path);

@@ -3,7 +3,7 @@
 // Where marked frames go: a video file ("x.mp4", "x.mkv", ...), a folder of numbered JPEGs ("frames/", or a
 // folder that is there), or Matroska on standard output ("-").
 //
-//     if ((code = cli_video_out_open(&out, "marked.mp4", 25)) == CLI_DONE)
+//     if ((code = cli_video_out_open(&out, &command, "marked.mp4", 25)) == CLI_DONE)
 //         while (... && (code = cli_video_out_add(out, image, time_s)) == CLI_DONE)
 //             ;
 //     if (out && code == CLI_DONE)
@@ -17,11 +17,11 @@
 
 typedef struct cli_video_out cli_video_out;
 
-/// -1 for a path that --out may have, else CLI_USAGE, said on stderr.
+/// -1 for a path that --out may have, else CLI_USAGE, said on stderr: for before the work begins.
 int cli_video_out_check(const cli_command *command, const char *path);
-/// Opens a path that was checked and makes a folder; a file begins with its first frame. fps: what a player
-/// is told, 0: 25. CLI_DONE, or CLI_INPUTS, said on stderr, and *out NULL.
-int cli_video_out_open(cli_video_out **out, const char *path, double fps);
+/// Checks the path and makes a folder; a file begins with its first frame. fps: what a player is told, 0: 25.
+/// CLI_DONE, CLI_USAGE, CLI_INPUTS, said on stderr; then *out is NULL.
+int cli_video_out_open(cli_video_out **out, const cli_command *command, const char *path, double fps);
 /// Adds an RGB frame; time_s rises. In a video all have the size of the first, others are fitted into it.
 /// CLI_DONE or CLI_INPUTS, said on stderr.
 int cli_video_out_add(cli_video_out *out, const fn_image *image, double time_s);
