@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MARGIN = 4096 }; // JPEG at 92 is far below the pixels
+enum {
+    MARGIN = 4096, // JPEG at 92 is far below the pixels
+    BUSY_MS = 2000 // a window stands still while another program writes
+};
 
 void *cli_encode_crop(size_t *n_out, const fn_embedder *embedder, const fn_image *image,
                       const fn_face *face) {
@@ -34,8 +37,10 @@ static int hash(unsigned char sha256[32], const void *jpeg, size_t n) {
 }
 
 static int add(fn_added *added, const char *name, const fn_face_record *record) {
+    fn_gallery_options options = FN_GALLERY_OPTIONS_INIT;
     fn_gallery *gallery;
-    int rc = fn_gallery_open(&gallery, cli.gallery, NULL);
+    options.busy_ms = BUSY_MS;
+    int rc = fn_gallery_open(&gallery, cli.gallery, &options);
     if (rc < 0)
         return rc;
     rc = fn_gallery_add(gallery, name, record, added);
