@@ -14,6 +14,7 @@ const cli_verb cli_verbs[] = {
     {"enroll", cmd_enroll, "remember people by their photographs"},
     {"identify", cmd_identify, "name the people in photographs"},
     {"classify", cmd_classify, "train a classifier of people and ask it"},
+    {"live", cmd_live, "name the people before a camera"},
     {"people", cmd_people, "list, show, rename, merge and remove people"},
     {"eval", cmd_eval, "measure recognition on photographs of known people"},
     {"dataset", cmd_dataset, "make and look over folders of faces for training"},
