@@ -27,10 +27,11 @@ typedef struct fn_eval_options {
                        // NULL: $XDG_CACHE_HOME/facenet/embeddings.db; "": none
     uint64_t seed;     // of the split of fn_eval_identify
     double fmr;        // of decisions in fn_eval_identify; 0: 1e-4
+    int frames;        // of each clip, from its first on, in fn_eval_videos; 0: 100
 } fn_eval_options;
 #define FN_EVAL_OPTIONS_VERSION 1
 #define FN_EVAL_OPTIONS_INIT                                                                                 \
-    { FN_EVAL_OPTIONS_VERSION, 0, NULL, 1, 0.0 }
+    { FN_EVAL_OPTIONS_VERSION, 0, NULL, 1, 0.0, 0 }
 
 /// Verification on listed pairs, LFW's protocol (Huang et al. 2007, section III; unrestricted, labelled
 /// outside data): k folds of n same and n different pairs; the threshold of each fold is the best one of the
@@ -49,6 +50,18 @@ FN_API int fn_eval_all_pairs(char **report, fn_recognizer *recognizer, const cha
 /// named), wrong names, and what gallery size x FMR predicts.
 FN_API int fn_eval_identify(char **report, fn_recognizer *recognizer, const char *root,
                             const fn_eval_options *options, const fn_control *control);
+
+/// Verification on clips, the protocol of YouTube Faces (Wolf, Hassner and Maoz 2011): under root one folder
+/// per person, and in it a folder of frames (pictures; numbers in their names count as numbers) or a video
+/// file per clip. The first options->frames frames of a clip count with the face nearest the centre; frames
+/// without one are left out (frames_without_face), and a clip without any is a miss (clip_misses) and counts
+/// with central boxes. Two clips are as far apart as the root of the mean squared distance over all pairs of
+/// their frames. pairs: a list with a fold's number, PERSON/CLIP, PERSON/CLIP and 1 (one person) or 0 (two)
+/// on each line, parted by commas or tabs; NULL: every pair of clips, where the accuracy is that of up to
+/// ten folds of people, with as many pairs of one person as of two. Keys as fn_eval_pairs, and
+/// mean_similarity_same and _different (cosine), mean_squared_distance_same and _different.
+FN_API int fn_eval_videos(char **report, fn_recognizer *recognizer, const char *pairs, const char *root,
+                          const fn_eval_options *options, const fn_control *control);
 
 /// Measures what distances mean: the calibration JSON (match.h) of the recogniser's embedder over every pair
 /// of photographs under root. `data` names the photographs in the record.
