@@ -69,12 +69,15 @@ enum {
     CLI_SHARED_DETECTOR = 16, // --detector --min-face --min-score --threads
     CLI_SHARED_INPUTS = 32,   // --jobs --max-bytes --max-pixels --lenient --files-from --null
     CLI_SHARED_OUTPUT = 64,   // --json --quiet
+    CLI_SHARED_SOURCE = 128,  // --source --camera-size --reconnects
+    CLI_SHARED_VIDEO = 256,   // --policy --loop --timeout --fps
+    CLI_SHARED_WATCH = 512,   // --every --fmr
     CLI_SHARED_PICTURES = CLI_SHARED_MODELS | CLI_SHARED_DETECTOR | CLI_SHARED_INPUTS | CLI_SHARED_OUTPUT,
 };
 typedef struct cli_settings {
-    const char *gallery, *model, *models, *detector, *files_from, *draw;
-    int json, quiet, nul, mirror, lenient, threads, jobs;
-    double min_face, min_score;
+    const char *gallery, *model, *models, *detector, *files_from, *draw, *source, *policy, *camera_size;
+    int json, quiet, nul, mirror, lenient, threads, jobs, loop, reconnects, every;
+    double min_face, min_score, timeout, fps, fmr; // 0: not given
     uint64_t max_bytes, max_pixels;
 } cli_settings;
 extern cli_settings cli;
@@ -164,6 +167,9 @@ int cli_face_wanted(void *user, const fn_analysis *found, size_t face);
 
 /// 0 for the words that stand for decisions ("unknown", "ambiguous"): nobody is called so.
 int cli_name_is_free(const char *name);
+
+/// 0xRRGGBB of boxes and plates by decision.
+uint32_t cli_color(fn_decision decision);
 
 /// "1 in 12,000 different pairs is this close": what a distance means, in words.
 void cli_closeness(char *dst, size_t size, const fn_calibration *calibration, float distance);
