@@ -13,6 +13,7 @@
 #include <string.h>
 
 enum { MAX_FILES = 16 };
+#define MOST_OF 0.9 // of the length that a file claims; sound may go on for a while after the pictures
 static const char *timeline_paths[MAX_FILES + 1]; // a NULL ends them
 static const char *out_path;
 
@@ -41,7 +42,7 @@ static const cli_command command = {
         "unknown-2, ...: one for each time a face is followed, so that two of them may be one person.\n"
         "FILE may also be a folder of pictures, an address, or -.\n"
         "Ctrl-C ends early; what was found until then is told, and so it is when a file is damaged on\n"
-        "the way: exit code 1.",
+        "the way, or cut off (its pictures end before 9/10 of the length it claims): exit code 1.",
     .options = options,
     .shared = CLI_SHARED_GALLERY | CLI_SHARED_WATCH | CLI_SHARED_MODEL | CLI_SHARED_MODELS |
               CLI_SHARED_DETECTOR | CLI_SHARED_OUTPUT,
@@ -93,7 +94,12 @@ static int look_through(job *j) {
         snprintf(j->why_early, sizeof j->why_early, "after %.2f s: %s", j->last_s, fn_last_error());
     } else {
         const uint64_t n_damaged = fn_video_get_counts(j->watch->video).n_damaged;
-        if (n_damaged)
+        const double length_s = fn_video_get_info(j->watch->video)->duration_s;
+        if (j->last_s < MOST_OF * length_s - 1)
+            snprintf(j->why_early, sizeof j->why_early,
+                     "the pictures end after %.2f s, the file's header says %.2f s: it is cut off", j->last_s,
+                     length_s);
+        else if (n_damaged)
             snprintf(j->why_early, sizeof j->why_early, "damaged in %llu places",
                      (unsigned long long)n_damaged);
     }

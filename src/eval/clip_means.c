@@ -97,9 +97,9 @@ static int read_video(sums *s, float *vector, fn_recognizer *recognizer, const f
     return rc;
 }
 
-/// A clip that cannot be used ends the work or is marked.
-static int unreadable(fn_clips *clips, fn_clip *clip, int rc, int needs_all, const fn_control *control) {
-    if (rc == FN_ENOMEM || rc == FN_ECANCELLED || needs_all)
+/// A clip that cannot be used is marked.
+static int unreadable(fn_clips *clips, fn_clip *clip, int rc, const fn_control *control) {
+    if (rc == FN_ENOMEM || rc == FN_ECANCELLED)
         return rc;
     fn_control_log(control, FN_LOG_WARNING, "%s: left out", fn_last_error());
     clip->failed = 1;
@@ -132,15 +132,15 @@ static int by_clip(const void *a, const void *b) {
 }
 
 static int embed_frames(fn_clips *clips, fn_recognizer *recognizer, const fn_eval_options *options,
-                        int needs_all, const fn_control *control) {
+                        const fn_control *control) {
     if (!clips->frames.n)
         return FN_OK;
     qsort(clips->frames.data, clips->frames.n, sizeof *clips->frames.data, by_clip);
-    return fn_photos_embed(&clips->frames, recognizer, options, needs_all, control);
+    return fn_photos_embed(&clips->frames, recognizer, options, 0, control);
 }
 
 int fn_clips_embed(fn_clips *clips, fn_recognizer *recognizer, const fn_eval_options *options, int n_frames,
-                   int needs_all, const fn_control *control) {
+                   const fn_control *control) {
     const fn_embedder *embedder = fn_recognizer_embedder(recognizer);
     if (!embedder)
         return fn_fail(FN_EINVAL, "an evaluation needs a recognizer with an embedder");
@@ -151,7 +151,7 @@ int fn_clips_embed(fn_clips *clips, fn_recognizer *recognizer, const fn_eval_opt
     size_t at = 0;
     int rc = s.face && s.central && vector ? FN_OK : fn_fail_memory();
     if (rc == FN_OK)
-        rc = embed_frames(clips, recognizer, options, needs_all, control);
+        rc = embed_frames(clips, recognizer, options, control);
     for (size_t i = 0; i < clips->n && rc == FN_OK; i++) {
         fn_clip *clip = &clips->data[i];
         clear(&s, clips->dimension);
@@ -161,7 +161,7 @@ int fn_clips_embed(fn_clips *clips, fn_recognizer *recognizer, const fn_eval_opt
             sum_frames(&s, clips, i, &at);
         if (rc == FN_OK && s.n_face + s.n_central == 0)
             rc = fn_fail(FN_EFORMAT, "%s: none of its frames could be read", clip->name);
-        rc = rc == FN_OK ? settle(clips, clip, &s) : unreadable(clips, clip, rc, needs_all, control);
+        rc = rc == FN_OK ? settle(clips, clip, &s) : unreadable(clips, clip, rc, control);
         if (rc == FN_OK && clip->video)
             rc = fn_control_step(control, i + 1, clips->n);
         clips->n_used += clip->n_used;

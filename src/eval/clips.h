@@ -36,10 +36,10 @@ void fn_clips_free(fn_clips *clips);
 /// The clip of that name, or NULL.
 const fn_clip *fn_clips_find(const fn_clips *clips, const char *name);
 
-/// Fills the means, from the first n_frames frames of each. A clip of which no frame can be read is told to
-/// the logger and marked as failed, or with needs_all ends the work with its error.
+/// Fills the means, from the first n_frames frames of each. What cannot be read is told to the logger; a clip
+/// of which no frame can be read is marked as failed.
 int fn_clips_embed(fn_clips *clips, fn_recognizer *recognizer, const fn_eval_options *options, int n_frames,
-                   int needs_all, const fn_control *control);
+                   const fn_control *control);
 
 /// Mean squared distance over every pair of a frame of one and a frame of the other. Vectors are of unit
 /// length, so it is 2 - 2 times the product of the means: no pair is visited.

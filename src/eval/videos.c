@@ -56,6 +56,9 @@ static int measure_list(measured *m, const fn_clips *clips, const fn_clip_list *
         const fn_clip *a = fn_clips_find(clips, pair->clip[0]), *b = fn_clips_find(clips, pair->clip[1]);
         if (!a || !b)
             return fn_fail(FN_ENOTFOUND, "%s: listed, but not there", pair->clip[a ? 1 : 0]);
+        if (a->failed || b->failed)
+            return fn_fail(FN_EFORMAT, "%s: listed, but none of its frames could be read",
+                           pair->clip[a->failed ? 0 : 1]);
         const float d = distance(clips, a, b);
         add(m, d, pair->same);
         m->judged[m->n_judged++] = (fn_fold_pair){d, pair->fold, pair->same};
@@ -211,7 +214,7 @@ int fn_eval_videos(char **report, fn_recognizer *recognizer, const char *pairs, 
     if (rc == FN_OK)
         rc = fn_clips_folder(&clips, root, (size_t)n_frames);
     if (rc == FN_OK)
-        rc = fn_clips_embed(&clips, recognizer, &checked, n_frames, pairs != NULL, control);
+        rc = fn_clips_embed(&clips, recognizer, &checked, n_frames, control);
     if (rc == FN_OK)
         rc = pairs ? measure_list(&m, &clips, &list)
                    : share_out_and_measure(&m, &clips, checked.seed, control);

@@ -121,6 +121,11 @@ grep -q '"complete": false' made/t.json || fail "a damaged video counts as compl
 [ -s made/marked.mp4 ] || fail "no marked video of what could be read"
 rm made/*
 
+head -c $((size / 2)) whole.mkv >half.mkv
+expect 1 recognize-video half.mkv
+equal "$(field 1 1)" "$name"
+err_has "it is cut off"
+
 # Ctrl-C: what was found until then.
 ffmpeg -v error -stream_loop 50 -i clip.mp4 -c copy long.mkv
 "$FACENET" recognize-video --timeline made/t.json --out made/pictures/ long.mkv >out 2>err &
