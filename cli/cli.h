@@ -23,6 +23,7 @@ enum {
 typedef enum cli_kind {
     CLI_FLAG,   // int *: 1 when given
     CLI_TEXT,   // const char **
+    CLI_TEXTS,  // const char *[max + 1], zeroed: one more each time it is given, at most max
     CLI_CHOICE, // const char **; `argument` lists the words: "tsv|json|npy"
     CLI_COUNT,  // int *, within min..max
     CLI_SIZE,   // uint64_t *, from 1; K, M and G may follow
@@ -212,6 +213,7 @@ int cmd_eval(int argc, char **argv);
 int cmd_identify(int argc, char **argv);
 int cmd_model(int argc, char **argv);
 int cmd_people(int argc, char **argv);
+int cmd_recognize_video(int argc, char **argv);
 int cmd_train(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 

@@ -13,6 +13,7 @@ const cli_verb cli_verbs[] = {
     {"compare", cmd_compare, "say how alike the faces of two or more photographs are"},
     {"enroll", cmd_enroll, "remember people by their photographs"},
     {"identify", cmd_identify, "name the people in photographs"},
+    {"recognize-video", cmd_recognize_video, "tell who is in a video, and when"},
     {"classify", cmd_classify, "train a classifier of people and ask it"},
     {"live", cmd_live, "name the people before a camera"},
     {"people", cmd_people, "list, show, rename, merge and remove people"},
@@ -41,7 +42,7 @@ static const cli_verb *find(const char *name) {
 static void print_verbs(void) {
     puts("usage: facenet VERB [OPTION...] [WORD...]\n\nPhotographs go in, names come out.\n");
     for (const cli_verb *verb = cli_verbs; verb->name; verb++)
-        printf("  %-10s %s\n", verb->name, verb->help);
+        printf("  %-15s %s\n", verb->name, verb->help);
     printf("\n\"facenet help VERB\" says more about one of them.\n\nExit codes: %s\n", cli_exit_codes);
 }
 

@@ -179,6 +179,18 @@ static int parse_number(double *out, const char *text, const cli_option *option)
            *out >= option->min && *out <= option->max;
 }
 
+static int add_text(const cli_command *command, const cli_option *option, const char *text) {
+    const char **texts = option->value;
+    int n = 0;
+    while (texts[n])
+        n++;
+    if (!*text || n >= (int)option->max)
+        return cli_usage_error(command, "--%s wants %s, at most %.0f times", option->name, option->argument,
+                               option->max);
+    texts[n] = text;
+    return -1;
+}
+
 // Stores the value, or says what was expected.
 static int set(const cli_command *command, const cli_option *option, const char *text) {
     double number;
@@ -192,6 +204,8 @@ static int set(const cli_command *command, const cli_option *option, const char 
                                    option->argument);
         *(const char **)option->value = text;
         return -1;
+    case CLI_TEXTS:
+        return add_text(command, option, text);
     case CLI_CHOICE:
         if (!is_word_of(option->argument, text))
             return cli_usage_error(command, "--%s wants one of %s, not \"%s\"", option->name,

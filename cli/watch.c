@@ -162,6 +162,10 @@ const char *cli_watch_name(const cli_watch *watch, fn_id id) {
     return known ? known->name : NULL;
 }
 
+const fn_index *cli_watch_index(const cli_watch *watch) {
+    return watch->inside->index;
+}
+
 const char *cli_watch_called(const cli_watch *watch, fn_decision decision, fn_id id) {
     const char *name = decision == FN_DECISION_KNOWN ? cli_watch_name(watch, id) : NULL;
     return name ? name : fn_decision_name(decision == FN_DECISION_KNOWN ? FN_DECISION_UNKNOWN : decision);

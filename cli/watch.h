@@ -48,6 +48,9 @@ void cli_watch_close(cli_watch *watch);
 /// What the source is called: its words without name and password of an address.
 const char *cli_watch_source(const cli_watch *watch);
 
+/// Whom faces are compared with; NULL: nobody. Valid until the next cli_watch_reload.
+const fn_index *cli_watch_index(const cli_watch *watch);
+
 /// The name of a person, also of one who left the gallery meanwhile; NULL: never known. Valid until the
 /// watch is closed.
 const char *cli_watch_name(const cli_watch *watch, fn_id person);
