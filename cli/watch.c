@@ -182,8 +182,9 @@ const char *cli_watch_person(const cli_watch *watch, size_t index) {
 static int make_index(fn_index **out, const cli_watch *w) {
     const fn_embedder *embedder = fn_recognizer_embedder(w->recognizer);
     *out = NULL;
-    return fn_gallery_index(w->inside->gallery, fn_embedder_fingerprint(embedder),
-                            fn_embedder_dimension(embedder), out);
+    size_t n;
+    const fn_comparable *makers = fn_embedder_comparable(embedder, &n);
+    return fn_gallery_index_comparable(w->inside->gallery, makers, n, fn_embedder_dimension(embedder), out);
 }
 
 int cli_watch_reload(cli_watch *watch) {

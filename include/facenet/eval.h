@@ -38,7 +38,7 @@ typedef struct fn_eval_options {
     // (fn_embedder_comparable): one photograph of each pair, the enrolled one, or the second of a list, is
     // embedded by it. Where all pairs are asked for each counts both ways round. NULL: one model for both.
     fn_recognizer *against;
-    int frames;        // of each clip, from its first on, in fn_eval_videos; 0: 100
+    int frames; // of each clip, from its first on, in fn_eval_videos; 0: 100
 } fn_eval_options;
 #define FN_EVAL_OPTIONS_VERSION 2
 #define FN_EVAL_OPTIONS_INIT                                                                                 \
