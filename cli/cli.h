@@ -198,6 +198,7 @@ extern const cli_verb cli_verbs[]; // in the order of the help; a NULL name ends
 extern const char cli_exit_codes[];
 
 int cmd_align(int argc, char **argv);
+int cmd_capture(int argc, char **argv);
 int cmd_classify(int argc, char **argv);
 int cmd_compare(int argc, char **argv);
 int cmd_dataset(int argc, char **argv);

@@ -13,6 +13,7 @@ const cli_verb cli_verbs[] = {
     {"compare", cmd_compare, "say how alike the faces of two or more photographs are"},
     {"enroll", cmd_enroll, "remember people by their photographs"},
     {"identify", cmd_identify, "name the people in photographs"},
+    {"capture", cmd_capture, "take pictures of one person's face with a camera"},
     {"classify", cmd_classify, "train a classifier of people and ask it"},
     {"live", cmd_live, "name the people before a camera"},
     {"people", cmd_people, "list, show, rename, merge and remove people"},
