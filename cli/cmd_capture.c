@@ -6,6 +6,7 @@
 #include "output.h"
 #include "watch.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,6 +64,7 @@ typedef struct capture {
     cli_folder folder;
     cli_judge judge;
     cli_view view;
+    int output_error; // errno of standard output, for who says so at the end
 } capture;
 
 enum { GO_ON = -1 }; // else an exit code
@@ -106,7 +108,7 @@ static int enroll(capture *c, const fn_stream_frame *now, const char *path) {
     return CLI_GALLERY;
 }
 
-static void report(const capture *c, const char *path, double time_s) {
+static void report(capture *c, const char *path, double time_s) {
     const fn_quality *q = &c->judge.quality;
     if (cli.json) {
         json_t *line = json_object();
@@ -124,7 +126,8 @@ static void report(const capture *c, const char *path, double time_s) {
         cli_field(path);
         printf("\t%s\t%.2f\n", cli_pose_name(c->judge.pose), time_s);
     }
-    fflush(stdout); // who reads along sees it now
+    if (fflush(stdout)) // who reads along sees it now
+        c->output_error = errno;
 }
 
 static int keep(capture *c, const fn_stream_frame *now) {
@@ -356,5 +359,6 @@ int cmd_capture(int argc, char **argv) {
     cli_judge_free(&c.judge);
     free(c.embedding);
     free(asked);
+    errno = c.output_error;
     return code;
 }

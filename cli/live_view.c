@@ -52,6 +52,15 @@ static void say(cli_live_view *v, uint32_t color, const char *first, const char 
     v->message_until_ms = fn_clock_ms() + MESSAGE_MS;
 }
 
+// The title says what is typed too, for who hears it read aloud.
+static void retitle(const cli_live_view *v) {
+    char title[1024 + TEXT_SIZE];
+    const int is_typing = v->mode == MODE_TYPE;
+    snprintf(title, sizeof title, "%s%s%s%.1000s - facenet", is_typing ? "Name: " : "",
+             is_typing ? v->text : "", is_typing ? " - " : "", cli_watch_source(v->watch));
+    cli_window_set_title(v->window, title);
+}
+
 // ---- what is shown -------------------------------------------------------------------------------------
 
 static double smooth(double before, double value) {
@@ -169,6 +178,7 @@ static void choose(cli_live_view *v, uint32_t track) {
     *v->text = 0;
     take_face(v);
     cli_window_type(v->window, NULL);
+    retitle(v);
 }
 
 // The smallest box around the point: who stands in front of somebody is drawn inside.
@@ -211,6 +221,7 @@ static void enroll(cli_live_view *v) {
         say(v, COLOR_BAD, "Not remembered", why);
     }
     look(v);
+    retitle(v);
 }
 
 // With one face in the picture there is nothing to choose.
@@ -261,11 +272,13 @@ static int take(cli_live_view *v, const cli_window_event *event) {
     case CLI_WINDOW_TEXT:
     case CLI_WINDOW_ENTERED:
         snprintf(v->text, sizeof v->text, "%s", event->text);
+        retitle(v);
         if (event->what == CLI_WINDOW_ENTERED && v->mode == MODE_TYPE)
             enroll(v);
         break;
     case CLI_WINDOW_GIVEN_UP:
         look(v);
+        retitle(v);
         break;
     case CLI_WINDOW_NOTHING:
     case CLI_WINDOW_RESIZED:

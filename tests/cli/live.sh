@@ -217,6 +217,18 @@ open() {
 sees() {
     grep -q "\"event\":\"$1\".*\"name\":\"$2\"" window.jsonl 2>/dev/null
 }
+is_called() {
+    [ "$(xdotool getwindowname "$id" 2>/dev/null)" = "$1 - facenet" ]
+}
+# types X Y TEXT KEY: a name for the face there, each step once the one before was taken.
+types() {
+    xdotool mousemove "$1" "$2" click 1
+    until_true is_called "Name:  - $source" || fail "a click at $1 $2 hits no face"
+    LC_ALL=C.UTF-8 xdotool type --delay 60 "$3"
+    until_true is_called "Name: $3 - $source" || fail "typed is $(xdotool getwindowname "$id"), not $3"
+    xdotool key "$4"
+    until_true is_called "$source" || fail "$4 does not end the typing"
+}
 
 # One frame, again and again, so that it is known where the faces are: the left one gets a name.
 mkdir still
@@ -235,21 +247,14 @@ xdotool key m
 xdotool key e
 sleep 0.5
 # shellcheck disable=SC2086
-xdotool mousemove $mirrored click 1
-xdotool type --delay 60 'unknown'
-xdotool key Return
+types $mirrored unknown Return
 until_true has err 'kept for decisions' || fail "a word of decisions became a name"
 xdotool key m
 sleep 0.5
 # shellcheck disable=SC2086
-xdotool mousemove $click click 1
-xdotool type --delay 60 'never'
-xdotool key Escape
+types $click never Escape
 # shellcheck disable=SC2086
-xdotool mousemove $click click 1
-xdotool type --delay 60 'Zo q'
-xdotool key odiaeresis
-xdotool key Return
+types $click 'Zo qö' Return
 until_true has err 'Zo qö is enrolled' || fail "the face is not enrolled"
 until_true sees named "Zo qö" || fail "who was enrolled is not known"
 kill -0 "$program" 2>/dev/null || fail "a letter of a name ended it"
