@@ -221,9 +221,14 @@ is_called() {
     [ "$(xdotool getwindowname "$id" 2>/dev/null)" = "$1 - facenet" ]
 }
 # types X Y TEXT KEY: a name for the face there, each step once the one before was taken.
+# A click is repeated: where the picture begins again, faces are new and count only after a few sightings.
 types() {
-    xdotool mousemove "$1" "$2" click 1
-    until_true is_called "Name:  - $source" || fail "a click at $1 $2 hits no face"
+    local tries=0
+    until is_called "Name:  - $source"; do
+        [ $((tries++)) -lt 20 ] || fail "a click at $1 $2 hits no face"
+        xdotool mousemove "$1" "$2" click 1
+        sleep 2
+    done
     LC_ALL=C.UTF-8 xdotool type --delay 60 "$3"
     until_true is_called "Name: $3 - $source" || fail "typed is $(xdotool getwindowname "$id"), not $3"
     xdotool key "$4"
