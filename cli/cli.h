@@ -202,6 +202,7 @@ int cmd_align(int argc, char **argv);
 int cmd_classify(int argc, char **argv);
 int cmd_compare(int argc, char **argv);
 int cmd_dataset(int argc, char **argv);
+int cmd_live(int argc, char **argv);
 int cmd_lmnn(int argc, char **argv);
 int cmd_runs(int argc, char **argv);
 int cmd_detect(int argc, char **argv);

@@ -38,6 +38,7 @@ struct cli_events {
     char run[32]; // when it began, as "20240131T120000Z"
     visit *visits;
     size_t n, room;
+    int has_failed; // nothing more is told
     double now_s;
     int64_t now_ms; // UTC
 };
@@ -179,16 +180,11 @@ static void put_text(const cli_events *e, const cli_watch *watch, const visit *v
 static int put(const cli_events *e, const cli_watch *watch, visit *v, const char *what) {
     v->is_told = 1;
     v->told = v->decision == FN_DECISION_KNOWN ? v->person : (fn_id){{0}};
-    if (!e->is_text && e->fd >= 0)
-        return put_json(e, watch, v, what);
     if (e->is_text)
         put_text(e, watch, v, what);
-    else
-        put_json(e, watch, v, what);
-    if (fflush(stdout) == 0)
-        return CLI_DONE;
-    cli_error("standard output: %s", strerror(errno));
-    return CLI_INPUTS;
+    else if (put_json(e, watch, v, what) != CLI_DONE)
+        return CLI_INPUTS;
+    return fflush(stdout) == 0 ? CLI_DONE : CLI_INPUTS; // which is said at the end of the program
 }
 
 // ---- visits --------------------------------------------------------------------------------------------
@@ -301,6 +297,7 @@ int cli_events_add(cli_events *events, const cli_watch *watch, const fn_stream_f
         code = end(events, watch, &now->ended[i]);
     for (size_t i = 0; i < now->n_faces && now->frame && code == CLI_DONE; i++)
         code = see(events, watch, now, &now->faces[i]);
+    events->has_failed = code != CLI_DONE;
     return code;
 }
 
@@ -309,7 +306,7 @@ int cli_events_close(cli_events *events, const cli_watch *watch) {
     if (!events)
         return code;
     events->now_ms = utc_ms();
-    while (events->n && code == CLI_DONE)
+    while (events->n && code == CLI_DONE && !events->has_failed)
         code = leave(events, watch, &events->visits[0]);
     events_free(events);
     return code;

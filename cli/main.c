@@ -15,6 +15,7 @@ const cli_verb cli_verbs[] = {
     {"identify", cmd_identify, "name the people in photographs"},
     {"recognize-video", cmd_recognize_video, "tell who is in a video, and when"},
     {"classify", cmd_classify, "train a classifier of people and ask it"},
+    {"live", cmd_live, "name the people before a camera"},
     {"people", cmd_people, "list, show, rename, merge and remove people"},
     {"eval", cmd_eval, "measure recognition on photographs of known people"},
     {"dataset", cmd_dataset, "make and look over folders of faces for training"},

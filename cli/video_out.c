@@ -53,14 +53,24 @@ static int last_number(unsigned long *out, const char *path) {
     return CLI_DONE;
 }
 
-int cli_video_out_open(cli_video_out **out, const cli_command *command, const char *path, double fps) {
+static int names_folder(const char *path) {
     struct stat st;
-    *out = NULL;
     const size_t n = strlen(path);
-    const int is_folder = path[n - 1] == '/' || (stat(path, &st) == 0 && S_ISDIR(st.st_mode));
-    if (!is_folder && strcmp(path, "-") != 0 && !ends_as_video(path))
-        return cli_usage_error(
-            command, "--out wants FILE.mp4, .mkv, .mov or .avi, a folder as frames/, or -, not \"%s\"", path);
+    return (n && path[n - 1] == '/') || (stat(path, &st) == 0 && S_ISDIR(st.st_mode));
+}
+
+int cli_video_out_check(const cli_command *command, const char *path) {
+    if (names_folder(path) || strcmp(path, "-") == 0 || ends_as_video(path))
+        return -1;
+    return cli_usage_error(
+        command, "--out wants FILE.mp4, .mkv, .mov or .avi, a folder as frames/, or -, not \"%s\"", path);
+}
+
+int cli_video_out_open(cli_video_out **out, const cli_command *command, const char *path, double fps) {
+    const int is_folder = names_folder(path), end = cli_video_out_check(command, path);
+    *out = NULL;
+    if (end >= 0)
+        return end;
     cli_video_out *o = calloc(1, sizeof *o);
     if (o)
         o->path = strdup(path);
@@ -71,7 +81,7 @@ int cli_video_out_open(cli_video_out **out, const cli_command *command, const ch
     }
     o->fps = fps;
     o->is_folder = is_folder;
-    for (size_t i = n; is_folder && i > 1 && o->path[i - 1] == '/'; i--)
+    for (size_t i = strlen(path); is_folder && i > 1 && o->path[i - 1] == '/'; i--)
         o->path[i - 1] = 0;
     int code = is_folder ? cli_make_folder(o->path) : CLI_DONE;
     if (code == CLI_DONE && is_folder)

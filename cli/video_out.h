@@ -17,8 +17,10 @@
 
 typedef struct cli_video_out cli_video_out;
 
-/// Looks at the path and makes a folder; a file begins with its first frame. fps: what a player is told, 0:
-/// 25. CLI_DONE, CLI_USAGE (an ending that is none), CLI_INPUTS, said on stderr; then *out is NULL.
+/// -1 for a path that --out may have, else CLI_USAGE, said on stderr: for before the work begins.
+int cli_video_out_check(const cli_command *command, const char *path);
+/// Checks the path and makes a folder; a file begins with its first frame. fps: what a player is told, 0: 25.
+/// CLI_DONE, CLI_USAGE, CLI_INPUTS, said on stderr; then *out is NULL.
 int cli_video_out_open(cli_video_out **out, const cli_command *command, const char *path, double fps);
 /// Adds an RGB frame; time_s rises. In a video all have the size of the first, others are fitted into it.
 /// CLI_DONE or CLI_INPUTS, said on stderr.

@@ -348,7 +348,12 @@ static size_t make_labels(const cli_watch *w, const fn_stream_frame *now, int mi
         fn_box box = f->face.box;
         if (mirrored)
             box.x = (float)in->picture.image.width - box.x - box.width;
-        in->labels[n++] = (fn_label){box, f->track ? text : NULL, cli_color(f->decision)};
+        in->labels[n] = (fn_label){box, f->track ? text : NULL, cli_color(f->decision)};
+        if (f->track && f->track == w->marked) {
+            in->labels[n].text = w->marked_text;
+            in->labels[n].color = w->marked_color;
+        }
+        n++;
     }
     return n;
 }

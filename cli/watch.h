@@ -32,6 +32,10 @@ typedef struct cli_watch {
     fn_recognizer *recognizer;
     fn_video *video;
     fn_stream *stream;
+    // A face that is marked otherwise than by its decision: its track, 0: none; what it is called, 0xRRGGBB.
+    uint32_t marked;
+    const char *marked_text;
+    uint32_t marked_color;
     struct cli_watch_inside *inside;
 } cli_watch;
 
