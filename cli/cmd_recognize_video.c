@@ -11,6 +11,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { MAX_FILES = 16 };
 #define MOST_OF 0.9 // of the length that a file claims; sound may go on for a while after the pictures
@@ -153,6 +154,12 @@ static int run(job *j) {
     return code;
 }
 
+// What is looked through is not written over.
+static int is_same_file(const char *a, const char *b) {
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 int cmd_recognize_video(int argc, char **argv) {
     job j = {0};
     int n, end = cli_parse(&command, argc, argv, &n);
@@ -163,6 +170,8 @@ int cmd_recognize_video(int argc, char **argv) {
             return cli_usage_error(&command,
                                    "--timeline wants a file called .json, .csv or .html, not \"%s\"",
                                    timeline_paths[i]);
+    if (out_path && is_same_file(out_path, argv[1]))
+        return cli_usage_error(&command, "--out %s is the video itself", out_path);
     cli_catch_signals();
     cli.reconnects = 0; // a stream that breaks off has ended
     const cli_watch_options watch = {.source = argv[1], .command = &command};

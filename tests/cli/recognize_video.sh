@@ -149,6 +149,8 @@ expect 2 recognize-video --timeline t.txt clip.mp4
 err_has "--timeline wants a file called .json, .csv or .html"
 expect 2 recognize-video --fmr 1e-11 clip.mp4
 expect 2 recognize-video --out marked.txt clip.mp4
+expect 2 recognize-video --out ./clip.mp4 clip.mp4
+err_has "is the video itself"
 expect 1 recognize-video --timeline nowhere/t.html clip.mp4
 lines out 4
 mkdir folder.html
