@@ -66,12 +66,12 @@ typedef struct fn_lmnn_trial {
 #define FN_LMNN_MAX_TRIALS 16
 
 /// Chooses whitening, regularization, and whether to take steps at all, by what helps people who are not
-/// learnt from: in each of ten trials a fifth of them is held out, and the setting with the largest mean gain
-/// less its standard error wins. Other options are taken as they are. Returns 1, or 0 when that is above 0
-/// for no setting, which is to say: leave the vectors as they are; *chosen then is the plain start (rank d:
-/// the identity). seed: of who is held out. trials: FN_LMNN_MAX_TRIALS of them, n_trials of which are filled;
-/// both may be NULL. chosen may be options. Errors: as fn_lmnn_learn, and FN_EINVAL for fewer than four
-/// people with two vectors. Takes dozens of times as long as learning once.
+/// learnt from: in each of ten trials a fifth of them is held out. A stronger setting is taken where it gains
+/// on the one before by more than the standard error of that gain. Other options are taken as they are.
+/// Returns 1, or 0 when no setting gains on none, which is to say: leave the vectors as they are; *chosen
+/// then is the plain start (rank d: the identity). seed: of who is held out. trials: FN_LMNN_MAX_TRIALS of
+/// them, n_trials of which are filled; both may be NULL. chosen may be options. Errors: as fn_lmnn_learn, and
+/// FN_EINVAL for fewer than four people with two vectors. Takes dozens of times as long as learning once.
 FN_API int fn_lmnn_choose(fn_lmnn_options *chosen, const float *embeddings, const int *label, size_t n, int d,
                           const fn_lmnn_options *options, uint64_t seed, fn_lmnn_trial *trials,
                           size_t *n_trials, const fn_control *control);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // How far a metric may leave the vectors it starts from: few people teach a map little that holds for others,
-// and a map that fits them best errs more on everybody else. So settings are tried on people held out, and
-// judged by what they gain for sure: the mean gain less its standard error, which is larger the more a
-// setting changes. First the whitening, which one number decides, then steps of learning from the best start,
-// held back less and less until that has not paid twice in a row. The grids are coarse, because finer ones
-// could not be told apart.
+// and a map that fits them best errs more on everybody else. So settings are tried on people held out, the
+// mildest first, and a stronger one is taken only where it gains on the one before by more than the standard
+// error of that gain. First the whitening, which one number decides, then steps of learning from the best
+// start, held back less and less until that has not paid twice in a row. The grids are coarse, because finer
+// ones could not be told apart.
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/random.h"
@@ -18,7 +18,7 @@
 enum { FOLDS = 5, REPEATS = 2, TRIALS = FOLDS * REPEATS, MIN_PEOPLE = 4 };
 static const int error_k[] = {1, 3, 5};
 enum { N_K = sizeof error_k / sizeof *error_k };
-static const double whitenings[] = {100, 30, 10, 3, 1, 0.3}; // the mildest first: it wins a draw
+static const double whitenings[] = {100, 30, 10, 3, 1, 0.3}; // the mildest first
 static const double regularizations[] = {100, 10, 1, 0.1, 0.01};
 enum {
     N_WHITENINGS = sizeof whitenings / sizeof *whitenings,
@@ -37,8 +37,9 @@ typedef struct chooser {
     float *learn, *held, *mapped, *L;
     double *start; // (rank, d)
     int *learn_label, *held_label;
-    double plain[TRIALS]; // errors of the plain start
-    uint64_t done, total; // passes of learning
+    double plain[TRIALS], best[TRIALS], latest[TRIALS]; // errors of the plain start; of the setting that is
+                                                        // best so far; of the one tried last
+    uint64_t done, total;                               // passes of learning
     const fn_control *control;
 } chooser;
 
@@ -174,31 +175,41 @@ static int try_fold(double *error, chooser *c, const fn_lmnn_options *options, i
     return FN_OK;
 }
 
-// One setting on every fold. The first is the plain start, which the others are compared with.
-static int try_setting(fn_lmnn_trial *trial, chooser *c, const fn_lmnn_options *options, int is_plain) {
+// By how much `after` is below `before`, fold by fold: the mean and its standard error.
+static void compare(double *gain, double *se, const double *before, const double *after, int n) {
     double sum = 0, squares = 0;
+    for (int i = 0; i < n; i++) {
+        sum += before[i] - after[i];
+        squares += (before[i] - after[i]) * (before[i] - after[i]);
+    }
+    *gain = sum / n;
+    *se = sqrt(fmax(squares / n - *gain * *gain, 0) / (n - 1));
+}
+
+// One setting on every fold. The first is the plain start, which the others are compared with. Returns 1
+// where it is better than the best so far, which it then is.
+static int try_setting(fn_lmnn_trial *trial, chooser *c, const fn_lmnn_options *options, int is_plain) {
     const int n = REPEATS * c->n_folds;
+    double gain, se;
     *trial = (fn_lmnn_trial){.whitening = options->whitening,
                              .regularization = options->regularization,
                              .iterations = options->iterations};
     for (int i = 0; i < n; i++) {
-        double error;
-        int rc = try_fold(&error, c, options, i / c->n_folds, i % c->n_folds);
+        const int rc = try_fold(&c->latest[i], c, options, i / c->n_folds, i % c->n_folds);
         if (rc < 0)
             return rc;
-        if (is_plain)
-            c->plain[i] = error;
-        trial->error += error / n;
-        sum += c->plain[i] - error;
-        squares += (c->plain[i] - error) * (c->plain[i] - error);
+        trial->error += c->latest[i] / n;
     }
-    trial->gain = sum / n;
-    trial->gain_se = sqrt(fmax(squares / n - trial->gain * trial->gain, 0) / (n - 1));
-    return FN_OK;
-}
-
-static double sure_gain(const fn_lmnn_trial *trial) {
-    return trial->gain - trial->gain_se;
+    if (is_plain) {
+        memcpy(c->plain, c->latest, sizeof c->plain);
+        memcpy(c->best, c->latest, sizeof c->best);
+    }
+    compare(&trial->gain, &trial->gain_se, c->plain, c->latest, n);
+    compare(&gain, &se, c->best, c->latest, n);
+    const int is_better = gain > se;
+    if (is_better)
+        memcpy(c->best, c->latest, sizeof c->best);
+    return is_better;
 }
 
 // Fills trial[0..*n - 1]; returns the best of them, or an error.
@@ -215,8 +226,7 @@ static int try_all(fn_lmnn_trial *trial, int *n, chooser *c, const fn_lmnn_optio
         const int at = (*n)++;
         if ((rc = try_setting(&trial[at], c, &o, 0)) < 0)
             return rc;
-        if (sure_gain(&trial[at]) > sure_gain(&trial[best]))
-            best = at;
+        best = rc ? at : best;
     }
     o = *options;
     o.whitening = trial[best].whitening;
@@ -225,9 +235,8 @@ static int try_all(fn_lmnn_trial *trial, int *n, chooser *c, const fn_lmnn_optio
         const int at = (*n)++;
         if ((rc = try_setting(&trial[at], c, &o, 0)) < 0)
             return rc;
-        n_idle = sure_gain(&trial[at]) > sure_gain(&trial[best]) ? 0 : n_idle + 1;
-        if (!n_idle)
-            best = at;
+        n_idle = rc ? 0 : n_idle + 1;
+        best = rc ? at : best;
     }
     return best;
 }
@@ -253,7 +262,7 @@ int fn_lmnn_choose(fn_lmnn_options *chosen, const float *embeddings, const int *
     if (rc < 0)
         return rc;
     const fn_lmnn_trial *best = &trial[rc];
-    const int helps = sure_gain(best) > 0;
+    const int helps = rc > 0;
     *chosen = o;
     chosen->whitening = helps ? best->whitening : 0;
     chosen->regularization = helps ? best->regularization : 0;

@@ -305,7 +305,7 @@ static void every_failing_allocation_while_choosing_is_reported(void **state) {
 
 // ---- OpenFace's embeddings of 1000 photographs of LFW ------------------------------------------
 
-enum { GOLDEN = 1000, GOLDEN_WIDE = 128, SPLITS = 60 };
+enum { GOLDEN = 1000, GOLDEN_WIDE = 128, SPLITS = 40 };
 typedef struct golden {
     float rows[GOLDEN * GOLDEN_WIDE], learn[GOLDEN * GOLDEN_WIDE], held[GOLDEN * GOLDEN_WIDE],
         mapped[GOLDEN * GOLDEN_WIDE], L[GOLDEN_WIDE * GOLDEN_WIDE];
@@ -368,7 +368,7 @@ static void openface_embeddings_of_other_people_are_told_apart_better(void **sta
     fn_lmnn_options options = FN_LMNN_OPTIONS_INIT;
     options.whitening = 30;
     options.regularization = 100;
-    options.iterations = 3;
+    options.iterations = 1;
     double sum = 0, squares = 0;
     for (int split = 0; split < SPLITS; split++) {
         const double gain = gain_of_split(g, split, &options);
@@ -382,10 +382,8 @@ static void openface_embeddings_of_other_people_are_told_apart_better(void **sta
     // Learning that is not held back fits its own people and errs more on others.
     options.whitening = 0.3;
     options.regularization = 0.03;
-    options.iterations = 40;
-    double loose = 0;
-    for (int split = 0; split < 3; split++)
-        loose += gain_of_split(g, split, &options) / 3;
+    options.iterations = 15;
+    const double loose = gain_of_split(g, 0, &options);
     print_message("not held back: less by %.4f\n", loose);
     assert_true(loose < sum);
     free(g);
