@@ -184,12 +184,31 @@ static int dense(fn_dnnl_train *t, const fn_node *node, const fn_dnnl_operand *d
                                  (fn_dnnl_operand[3]){*dy, w}, 2);
 }
 
+/// A norm with the statistics of the batch.
 static int batch_norm(fn_dnnl_train *t, const fn_node *node, const fn_dnnl_operand *dy) {
     const fn_dnnl_trace *trace = trace_of(t);
-    int relu = trace->result != node->outputs[0];
-    unsigned flags = dnnl_use_scale | dnnl_use_shift |
-                     (fn_dnnl_norm_is_frozen(t, node) ? dnnl_use_global_stats : 0U) |
-                     (relu ? dnnl_fuse_norm_relu : 0U);
+    fn_dnnl_operand sums, y = {0}, d_scale = {0}, d_shift = {0}, dx = {0};
+    dnnl_memory_desc_t sums_md = fn_dnnl_norm_sums(&trace->src.md);
+    if (trace->result != node->outputs[0]) // of the relu
+        y = trace->dst;
+    fn_dnnl_parameter_gradient(t, node->inputs[1], &d_scale);
+    fn_dnnl_parameter_gradient(t, node->inputs[2], &d_shift);
+    int rc = fn_dnnl_buffer(&t->program, &sums, &sums_md);
+    if (rc == FN_OK && t->wanted[node->inputs[0]])
+        rc = fn_dnnl_buffer(&t->program, &dx, &trace->src.md);
+    if (rc == FN_OK)
+        rc = fn_dnnl_add_call(&t->program, fn_dnnl_norm_backward, node, t->inferred, 0,
+                              (fn_dnnl_operand[]){trace->src, *dy, y, trace->mean, trace->variance,
+                                                  t->values[node->inputs[1]], d_scale, d_shift, dx, sums},
+                              10);
+    return rc < 0 ? rc : fn_dnnl_give_gradient(t, node->inputs[0], &dx);
+}
+
+/// A norm with the running statistics.
+static int frozen_norm(fn_dnnl_train *t, const fn_node *node, const fn_dnnl_operand *dy) {
+    const fn_dnnl_trace *trace = trace_of(t);
+    unsigned flags = dnnl_use_scale | dnnl_use_shift | dnnl_use_global_stats |
+                     (trace->result != node->outputs[0] ? dnnl_fuse_norm_relu : 0U);
     fn_dnnl_operand d_scale, d_shift, sum;
     dnnl_memory_desc_t per_channel = fn_dnnl_plain(fn_dnnl_shape_of(t, node->inputs[1]));
     dnnl_batch_normalization_desc_t d;
@@ -388,7 +407,7 @@ static int primitive(fn_dnnl_train *t, const fn_node *node, const fn_dnnl_operan
     if (strcmp(op, "Gemm") == 0)
         return dense(t, node, dy);
     if (strcmp(op, "BatchNormalization") == 0)
-        return batch_norm(t, node, dy);
+        return fn_dnnl_norm_is_frozen(t, node) ? frozen_norm(t, node, dy) : batch_norm(t, node, dy);
     if (strcmp(op, "LRN") == 0)
         return lrn(t, node, dy);
     if (strcmp(op, "Relu") == 0)

@@ -140,53 +140,60 @@ static int only_relu(const fn_dnnl_train *t, int value) {
     return reader >= 0 && strcmp(t->graph->nodes[reader].op->name, "Relu") == 0 ? reader : -1;
 }
 
+/// Where the mean and variance of a batch-norm are: the running ones, or those of the batch, which a step of
+/// its own finds.
+static int norm_statistics(fn_dnnl_train *t, const fn_node *node, int frozen) {
+    fn_dnnl_trace *trace = trace_of(t);
+    const fn_dnnl_operand running[] = {t->values[node->inputs[3]], t->values[node->inputs[4]]};
+    if (frozen) {
+        trace->mean = running[0];
+        trace->variance = running[1];
+        return FN_OK;
+    }
+    fn_dnnl_operand sums;
+    dnnl_memory_desc_t sums_md = fn_dnnl_norm_sums(&trace->src.md);
+    int rc = fn_dnnl_buffer(&t->program, &trace->mean, &running[0].md);
+    if (rc == FN_OK)
+        rc = fn_dnnl_buffer(&t->program, &trace->variance, &running[1].md);
+    if (rc == FN_OK)
+        rc = fn_dnnl_buffer(&t->program, &sums, &sums_md);
+    return rc < 0 ? rc
+                  : fn_dnnl_add_call(&t->program, fn_dnnl_norm_statistics, node, t->inferred, 0,
+                                     (fn_dnnl_operand[]){trace->src, trace->mean, trace->variance, running[0],
+                                                         running[1], sums},
+                                     6);
+}
+
 /// Statistics of the batch or the running ones; a Relu right after it is done in the same pass.
 static int batch_norm(fn_dnnl_train *t, const fn_node *node) {
     const fn_shape *x = fn_dnnl_shape_of(t, node->inputs[0]);
     fn_dnnl_trace *trace = trace_of(t);
     int relu = only_relu(t, node->outputs[0]), frozen = fn_dnnl_norm_is_frozen(t, node);
-    unsigned flags = dnnl_use_scale | dnnl_use_shift | (frozen ? dnnl_use_global_stats : 0U) |
-                     (relu >= 0 ? dnnl_fuse_norm_relu : 0U);
+    unsigned flags =
+        dnnl_use_scale | dnnl_use_shift | dnnl_use_global_stats | (relu >= 0 ? dnnl_fuse_norm_relu : 0U);
     dnnl_memory_desc_t x_md = fn_dnnl_blocked(x, t->type);
     dnnl_batch_normalization_desc_t d;
     dnnl_primitive_desc_t pd;
-    int rc =
-        fn_dnnl_describe(&pd, &t->program,
-                         dnnl_batch_normalization_forward_desc_init(
-                             &d, dnnl_forward_training, &x_md, fn_node_float(node, "epsilon", 1e-5F), flags),
-                         &d, NULL, "describing a batch-norm");
+    int rc = fn_dnnl_value_as(t, node->inputs[0], &x_md, &trace->src);
     if (rc == FN_OK)
-        rc = fn_dnnl_value_as(t, node->inputs[0], &x_md, &trace->src);
-    if (rc == FN_OK && !frozen) {
-        dnnl_memory_desc_t per_channel = fn_dnnl_plain(&(fn_shape){1, {x->dim[1]}});
-        rc = fn_dnnl_buffer(&t->program, &trace->mean, &per_channel);
-        if (rc == FN_OK)
-            rc = fn_dnnl_buffer(&t->program, &trace->variance, &per_channel);
-    } else if (rc == FN_OK) {
-        trace->mean = t->values[node->inputs[3]];
-        trace->variance = t->values[node->inputs[4]];
-    }
-    if (rc < 0) {
-        if (pd)
-            dnnl_primitive_desc_destroy(pd);
+        rc = norm_statistics(t, node, frozen);
+    if (rc == FN_OK) // the way back of a norm that is not frozen is ours, which needs no workspace
+        rc = fn_dnnl_describe(&pd, &t->program,
+                              dnnl_batch_normalization_forward_desc_init(
+                                  &d, frozen ? dnnl_forward_training : dnnl_forward_inference, &x_md,
+                                  fn_node_float(node, "epsilon", 1e-5F), flags),
+                              &d, NULL, "describing a batch-norm");
+    if (rc < 0)
         return rc;
-    }
     if (relu >= 0) {
         t->traces[relu].swallowed = 1;
         trace->result = t->graph->nodes[relu].outputs[0];
     }
-    rc = add_result(t, pd,
-                    (int[7]){DNNL_ARG_SRC, DNNL_ARG_MEAN, DNNL_ARG_VARIANCE, DNNL_ARG_SCALE, DNNL_ARG_SHIFT},
-                    (fn_dnnl_operand[7]){trace->src, trace->mean, trace->variance, t->values[node->inputs[1]],
-                                         t->values[node->inputs[2]]},
-                    5);
-    if (rc < 0 || frozen)
-        return rc;
-    return fn_dnnl_add_call(&t->program, fn_dnnl_running_statistics, node, t->inferred,
-                            (int)(fn_shape_count(x) / x->dim[1]),
-                            (fn_dnnl_operand[]){trace->mean, trace->variance, t->values[node->inputs[3]],
-                                                t->values[node->inputs[4]]},
-                            4);
+    return add_result(
+        t, pd, (int[7]){DNNL_ARG_SRC, DNNL_ARG_MEAN, DNNL_ARG_VARIANCE, DNNL_ARG_SCALE, DNNL_ARG_SHIFT},
+        (fn_dnnl_operand[7]){trace->src, trace->mean, trace->variance, t->values[node->inputs[1]],
+                             t->values[node->inputs[2]]},
+        5);
 }
 
 static int pool(fn_dnnl_train *t, const fn_node *node) {
@@ -417,8 +424,7 @@ int fn_dnnl_train_forward_node(fn_dnnl_train *t, const fn_node *node) {
         return conv(t, node);
     if (strcmp(op, "Gemm") == 0 && is_plain_dense(t, node))
         return dense(t, node);
-    if (strcmp(op, "BatchNormalization") == 0 && x->rank == 4 &&
-        (t->norms != FN_DNNL_NORMS_COMMON || fn_dnnl_norm_is_frozen(t, node)))
+    if (strcmp(op, "BatchNormalization") == 0 && x->rank == 4)
         return batch_norm(t, node);
     if (strcmp(op, "MaxPool") == 0 || strcmp(op, "AveragePool") == 0 || strcmp(op, "GlobalAveragePool") == 0)
         return pool(t, node);
