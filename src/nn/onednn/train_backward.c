@@ -81,7 +81,8 @@ static int conv_weights(fn_dnnl_train *t, const fn_node *node, const fn_dnnl_ope
     fn_dnnl_operand dw, db, dw_sum, db_sum, operands[4];
     int bias = node->n_inputs > 2 ? node->inputs[2] : -1;
     int with_weights = fn_dnnl_parameter_gradient(t, node->inputs[1], &dw_sum);
-    int with_bias = bias >= 0 && fn_dnnl_parameter_gradient(t, bias, &db_sum);
+    int idle = t->norms == FN_DNNL_NORMS_BATCH && fn_parameters_bias_is_idle(t->parameters, t->graph, node);
+    int with_bias = bias >= 0 && !idle && fn_dnnl_parameter_gradient(t, bias, &db_sum);
     dnnl_primitive_desc_t pd;
     if (!with_weights && !with_bias)
         return FN_OK;
