@@ -11,15 +11,21 @@
 /// Channels of a row, at most.
 #define FN_NORM_LANES 16
 
-/// Rows are (n, lanes), of float or of bfloat16 (uint16_t). y: the results of a relu behind the norm, whose
-/// gradient passes where they are above zero; NULL: there is none.
+/// Factors of a block: (5, lanes).
+enum { FN_NORM_MEAN, FN_NORM_WEIGHT, FN_NORM_SHIFT, FN_NORM_A, FN_NORM_B, FN_NORM_FACTORS };
+
+/// Rows are (n, lanes), of float or of bfloat16 (uint16_t). With a relu behind the norm, results below zero
+/// become zero, and gradients pass where y is above it, by the same arithmetic.
 typedef struct fn_norm_kernels {
     /// sums (2, lanes) += x, x x
     void (*sums)(double *sums, const void *x, size_t n);
+    /// y = weight (x - mean) + shift
+    void (*apply)(void *y, const void *x, const float *factors, int relu, size_t n);
     /// sums (2, lanes) += dy, dy x
-    void (*gradient_sums)(double *sums, const void *x, const void *dy, const void *y, size_t n);
-    /// dx = k dy - a - b (x - mean); factors (4, lanes): k, a, b, mean
-    void (*gradient)(void *dx, const void *x, const void *dy, const void *y, const float *factors, size_t n);
+    void (*gradient_sums)(double *sums, const void *x, const void *dy, const float *factors, int relu,
+                          size_t n);
+    /// dx = weight dy - a - b (x - mean)
+    void (*gradient)(void *dx, const void *x, const void *dy, const float *factors, int relu, size_t n);
 } fn_norm_kernels;
 
 extern const fn_norm_kernels fn_norm_c[2][2];   // of 8 or 16 lanes, of float or bfloat16

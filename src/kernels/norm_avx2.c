@@ -33,11 +33,24 @@ static inline void store(double *sums, const __m256d sum[4]) {
         _mm256_storeu_pd(sums + 4 * i, sum[i]);
 }
 
-static inline __m256 passed(const float *dy, const float *y, size_t i) {
-    const __m256 d = _mm256_loadu_ps(dy + 8 * i);
-    if (!y)
-        return d;
-    return _mm256_and_ps(d, _mm256_cmp_ps(_mm256_loadu_ps(y + 8 * i), _mm256_setzero_ps(), _CMP_GT_OQ));
+/// The factors of 8 channels.
+typedef struct factors {
+    __m256 mean, weight, shift, a, b;
+} factors;
+
+static inline factors factors_at(const float *f) {
+    return (factors){_mm256_loadu_ps(f + 8 * FN_NORM_MEAN), _mm256_loadu_ps(f + 8 * FN_NORM_WEIGHT),
+                     _mm256_loadu_ps(f + 8 * FN_NORM_SHIFT), _mm256_loadu_ps(f + 8 * FN_NORM_A),
+                     _mm256_loadu_ps(f + 8 * FN_NORM_B)};
+}
+
+static inline __m256 normal(const factors *f, __m256 x) {
+    return _mm256_fmadd_ps(f->weight, _mm256_sub_ps(x, f->mean), f->shift);
+}
+
+/// dy where the relu has let x through.
+static inline __m256 passed(const factors *f, __m256 x, __m256 dy, int relu) {
+    return relu ? _mm256_and_ps(dy, _mm256_cmp_ps(normal(f, x), _mm256_setzero_ps(), _CMP_GT_OQ)) : dy;
 }
 
 static void sums(double *dst, const void *x, size_t n) {
@@ -50,22 +63,51 @@ static void sums(double *dst, const void *x, size_t n) {
     store(dst, sum);
 }
 
-static void gradient_sums(double *dst, const void *x, const void *dy, const void *y, size_t n) {
-    __m256d sum[4];
-    load(sum, dst);
-    for (size_t i = 0; i < n; i++)
-        add_row(sum, passed(dy, y, i), _mm256_loadu_ps((const float *)x + 8 * i));
-    store(dst, sum);
-}
-
-static void gradient(void *dx, const void *x, const void *dy, const void *y, const float *factors, size_t n) {
-    const __m256 k = _mm256_loadu_ps(factors), a = _mm256_loadu_ps(factors + 8),
-                 b = _mm256_loadu_ps(factors + 16), mean = _mm256_loadu_ps(factors + 24);
+static void apply(void *y, const void *x, const float *f_, int relu, size_t n) {
+    const factors f = factors_at(f_);
     for (size_t i = 0; i < n; i++) {
-        const __m256 d = _mm256_fmsub_ps(k, passed(dy, y, i), a);
-        const __m256 off = _mm256_sub_ps(_mm256_loadu_ps((const float *)x + 8 * i), mean);
-        _mm256_storeu_ps((float *)dx + 8 * i, _mm256_fnmadd_ps(b, off, d));
+        const __m256 row = normal(&f, _mm256_loadu_ps((const float *)x + 8 * i));
+        // The second operand of two that are not numbers stays.
+        _mm256_storeu_ps((float *)y + 8 * i, relu ? _mm256_max_ps(_mm256_setzero_ps(), row) : row);
     }
 }
 
-const fn_norm_kernels fn_norm_avx2 = {sums, gradient_sums, gradient};
+static inline void add_gradient_sums(double *dst, const float *x, const float *dy, const float *f_, int relu,
+                                     size_t n) {
+    const factors f = factors_at(f_);
+    __m256d sum[4];
+    load(sum, dst);
+    for (size_t i = 0; i < n; i++) {
+        const __m256 row = _mm256_loadu_ps(x + 8 * i);
+        add_row(sum, passed(&f, row, _mm256_loadu_ps(dy + 8 * i), relu), row);
+    }
+    store(dst, sum);
+}
+
+static inline void set_gradient(float *dx, const float *x, const float *dy, const float *f_, int relu,
+                                size_t n) {
+    const factors f = factors_at(f_);
+    for (size_t i = 0; i < n; i++) {
+        const __m256 row = _mm256_loadu_ps(x + 8 * i);
+        const __m256 d = _mm256_fmsub_ps(f.weight, passed(&f, row, _mm256_loadu_ps(dy + 8 * i), relu), f.a);
+        _mm256_storeu_ps(dx + 8 * i, _mm256_fnmadd_ps(f.b, _mm256_sub_ps(row, f.mean), d));
+    }
+}
+
+// The test for a relu is outside the loops.
+
+static void gradient_sums(double *dst, const void *x, const void *dy, const float *f, int relu, size_t n) {
+    if (relu)
+        add_gradient_sums(dst, x, dy, f, 1, n);
+    else
+        add_gradient_sums(dst, x, dy, f, 0, n);
+}
+
+static void gradient(void *dx, const void *x, const void *dy, const float *f, int relu, size_t n) {
+    if (relu)
+        set_gradient(dx, x, dy, f, 1, n);
+    else
+        set_gradient(dx, x, dy, f, 0, n);
+}
+
+const fn_norm_kernels fn_norm_avx2 = {sums, apply, gradient_sums, gradient};

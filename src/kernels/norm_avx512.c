@@ -55,11 +55,25 @@ static inline void store(double *sums, const __m512d sum[4]) {
         _mm512_storeu_pd(sums + 8 * i, sum[i]);
 }
 
-static inline __m512 passed(const void *dy, const void *y, size_t i, int is_bf16) {
-    const __m512 d = row_at(dy, i, is_bf16);
-    if (!y)
-        return d;
-    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(row_at(y, i, is_bf16), _mm512_setzero_ps(), _CMP_GT_OQ), d);
+/// The factors of 16 channels.
+typedef struct factors {
+    __m512 mean, weight, shift, a, b;
+} factors;
+
+static inline factors factors_at(const float *f) {
+    return (factors){_mm512_loadu_ps(f + 16 * FN_NORM_MEAN), _mm512_loadu_ps(f + 16 * FN_NORM_WEIGHT),
+                     _mm512_loadu_ps(f + 16 * FN_NORM_SHIFT), _mm512_loadu_ps(f + 16 * FN_NORM_A),
+                     _mm512_loadu_ps(f + 16 * FN_NORM_B)};
+}
+
+static inline __m512 normal(const factors *f, __m512 x) {
+    return _mm512_fmadd_ps(f->weight, _mm512_sub_ps(x, f->mean), f->shift);
+}
+
+/// dy where the relu has let x through.
+static inline __m512 passed(const factors *f, __m512 x, __m512 dy, int relu) {
+    return relu ? _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(normal(f, x), _mm512_setzero_ps(), _CMP_GT_OQ), dy)
+                : dy;
 }
 
 static inline void add_sums(double *sums, const void *x, size_t n, int is_bf16) {
@@ -72,23 +86,34 @@ static inline void add_sums(double *sums, const void *x, size_t n, int is_bf16) 
     store(sums, sum);
 }
 
-static inline void add_gradient_sums(double *sums, const void *x, const void *dy, const void *y, size_t n,
-                                     int is_bf16) {
+static inline void apply_to(void *y, const void *x, const float *f_, int relu, size_t n, int is_bf16) {
+    const factors f = factors_at(f_);
+    for (size_t i = 0; i < n; i++) {
+        const __m512 row = normal(&f, row_at(x, i, is_bf16));
+        // The second operand of two that are not numbers stays.
+        set_row(y, i, relu ? _mm512_max_ps(_mm512_setzero_ps(), row) : row, is_bf16);
+    }
+}
+
+static inline void add_gradient_sums(double *sums, const void *x, const void *dy, const float *f_, int relu,
+                                     size_t n, int is_bf16) {
+    const factors f = factors_at(f_);
     __m512d sum[4];
     load(sum, sums);
-    for (size_t i = 0; i < n; i++)
-        add_row(sum, passed(dy, y, i, is_bf16), row_at(x, i, is_bf16));
+    for (size_t i = 0; i < n; i++) {
+        const __m512 row = row_at(x, i, is_bf16);
+        add_row(sum, passed(&f, row, row_at(dy, i, is_bf16), relu), row);
+    }
     store(sums, sum);
 }
 
-static inline void set_gradient(void *dx, const void *x, const void *dy, const void *y, const float *factors,
-                                size_t n, int is_bf16) {
-    const __m512 k = _mm512_loadu_ps(factors), a = _mm512_loadu_ps(factors + 16),
-                 b = _mm512_loadu_ps(factors + 32), mean = _mm512_loadu_ps(factors + 48);
+static inline void set_gradient(void *dx, const void *x, const void *dy, const float *f_, int relu, size_t n,
+                                int is_bf16) {
+    const factors f = factors_at(f_);
     for (size_t i = 0; i < n; i++) {
-        const __m512 d = _mm512_fmsub_ps(k, passed(dy, y, i, is_bf16), a);
-        const __m512 off = _mm512_sub_ps(row_at(x, i, is_bf16), mean);
-        set_row(dx, i, _mm512_fnmadd_ps(b, off, d), is_bf16);
+        const __m512 row = row_at(x, i, is_bf16);
+        const __m512 d = _mm512_fmsub_ps(f.weight, passed(&f, row, row_at(dy, i, is_bf16), relu), f.a);
+        set_row(dx, i, _mm512_fnmadd_ps(f.b, _mm512_sub_ps(row, f.mean), d), is_bf16);
     }
 }
 
@@ -100,36 +125,44 @@ static void sums_bf16(double *dst, const void *x, size_t n) {
     add_sums(dst, x, n, 1);
 }
 
+static void apply(void *y, const void *x, const float *f, int relu, size_t n) {
+    apply_to(y, x, f, relu, n, 0);
+}
+
+static void apply_bf16(void *y, const void *x, const float *f, int relu, size_t n) {
+    apply_to(y, x, f, relu, n, 1);
+}
+
 // The test for a relu is outside the loops.
 
-static void gradient_sums(double *dst, const void *x, const void *dy, const void *y, size_t n) {
-    if (y)
-        add_gradient_sums(dst, x, dy, y, n, 0);
+static void gradient_sums(double *dst, const void *x, const void *dy, const float *f, int relu, size_t n) {
+    if (relu)
+        add_gradient_sums(dst, x, dy, f, 1, n, 0);
     else
-        add_gradient_sums(dst, x, dy, NULL, n, 0);
+        add_gradient_sums(dst, x, dy, f, 0, n, 0);
 }
 
-static void gradient_sums_bf16(double *dst, const void *x, const void *dy, const void *y, size_t n) {
-    if (y)
-        add_gradient_sums(dst, x, dy, y, n, 1);
+static void gradient_sums_bf16(double *dst, const void *x, const void *dy, const float *f, int relu,
+                               size_t n) {
+    if (relu)
+        add_gradient_sums(dst, x, dy, f, 1, n, 1);
     else
-        add_gradient_sums(dst, x, dy, NULL, n, 1);
+        add_gradient_sums(dst, x, dy, f, 0, n, 1);
 }
 
-static void gradient(void *dx, const void *x, const void *dy, const void *y, const float *factors, size_t n) {
-    if (y)
-        set_gradient(dx, x, dy, y, factors, n, 0);
+static void gradient(void *dx, const void *x, const void *dy, const float *f, int relu, size_t n) {
+    if (relu)
+        set_gradient(dx, x, dy, f, 1, n, 0);
     else
-        set_gradient(dx, x, dy, NULL, factors, n, 0);
+        set_gradient(dx, x, dy, f, 0, n, 0);
 }
 
-static void gradient_bf16(void *dx, const void *x, const void *dy, const void *y, const float *factors,
-                          size_t n) {
-    if (y)
-        set_gradient(dx, x, dy, y, factors, n, 1);
+static void gradient_bf16(void *dx, const void *x, const void *dy, const float *f, int relu, size_t n) {
+    if (relu)
+        set_gradient(dx, x, dy, f, 1, n, 1);
     else
-        set_gradient(dx, x, dy, NULL, factors, n, 1);
+        set_gradient(dx, x, dy, f, 0, n, 1);
 }
 
-const fn_norm_kernels fn_norm_avx512[2] = {{sums, gradient_sums, gradient},
-                                           {sums_bf16, gradient_sums_bf16, gradient_bf16}};
+const fn_norm_kernels fn_norm_avx512[2] = {{sums, apply, gradient_sums, gradient},
+                                           {sums_bf16, apply_bf16, gradient_sums_bf16, gradient_bf16}};

@@ -446,7 +446,7 @@ static batch draw_batch(const fn_training *t, int n, int draw) {
     batch b = {.n = n, .n_x = (size_t)fn_shape_count(&input), .n_y = (size_t)fn_training_dimension(t)};
     b.x = fn_calloc((size_t)n * b.n_x, sizeof *b.x);
     b.dy = fn_calloc((size_t)n * b.n_y, sizeof *b.dy);
-    rng = fn_rng_at(11, 3, (uint64_t)draw);
+    rng = fn_rng_at(11, 3, (uint32_t)draw);
     for (size_t i = 0; i < (size_t)n * b.n_x; i++)
         b.x[i] = fn_rng_normal(&rng);
     for (size_t i = 0; i < (size_t)n * b.n_y; i++)

@@ -110,11 +110,11 @@ fn_dnnl_call fn_dnnl_reference_backward;
 
 // --- train_norm.c: batch-norm with the statistics of the batch ------------------------------------------
 
-/// Room for the sums over a blocked tensor.
-dnnl_memory_desc_t fn_dnnl_norm_sums(const dnnl_memory_desc_t *md);
-fn_dnnl_call fn_dnnl_norm_statistics; // x, mean, variance, running mean, running variance, sums
-/// x, dy, y of a relu behind it or nothing, mean, variance, scale, and what is wanted of d scale, d shift
-/// (both added to) and dx; sums.
+/// Room for what a norm of a blocked tensor sums up.
+dnnl_memory_desc_t fn_dnnl_norm_scratch(const dnnl_memory_desc_t *md);
+/// x, y, mean, variance, scale, shift, running mean, running variance, scratch. number: 1 with a relu behind.
+fn_dnnl_call fn_dnnl_norm;
+/// x, dy, mean, variance, scale, shift; what is wanted of d scale, d shift (both added to) and dx; scratch.
 fn_dnnl_call fn_dnnl_norm_backward;
 
 /// 1 where a batch-norm uses the running statistics: all do, or its own parameters are frozen.

@@ -186,22 +186,21 @@ static int dense(fn_dnnl_train *t, const fn_node *node, const fn_dnnl_operand *d
 }
 
 /// A norm with the statistics of the batch.
-static int batch_norm(fn_dnnl_train *t, const fn_node *node, const fn_dnnl_operand *dy) {
+static int own_norm(fn_dnnl_train *t, const fn_node *node, const fn_dnnl_operand *dy) {
     const fn_dnnl_trace *trace = trace_of(t);
-    fn_dnnl_operand sums, y = {0}, d_scale = {0}, d_shift = {0}, dx = {0};
-    dnnl_memory_desc_t sums_md = fn_dnnl_norm_sums(&trace->src.md);
-    if (trace->result != node->outputs[0]) // of the relu
-        y = trace->dst;
+    fn_dnnl_operand scratch, d_scale = {0}, d_shift = {0}, dx = {0};
+    dnnl_memory_desc_t scratch_md = fn_dnnl_norm_scratch(&trace->src.md);
     fn_dnnl_parameter_gradient(t, node->inputs[1], &d_scale);
     fn_dnnl_parameter_gradient(t, node->inputs[2], &d_shift);
-    int rc = fn_dnnl_buffer(&t->program, &sums, &sums_md);
+    int rc = fn_dnnl_buffer(&t->program, &scratch, &scratch_md);
     if (rc == FN_OK && t->wanted[node->inputs[0]])
         rc = fn_dnnl_buffer(&t->program, &dx, &trace->src.md);
     if (rc == FN_OK)
-        rc = fn_dnnl_add_call(&t->program, fn_dnnl_norm_backward, node, t->inferred, 0,
-                              (fn_dnnl_operand[]){trace->src, *dy, y, trace->mean, trace->variance,
-                                                  t->values[node->inputs[1]], d_scale, d_shift, dx, sums},
-                              10);
+        rc = fn_dnnl_add_call(
+            &t->program, fn_dnnl_norm_backward, node, t->inferred, trace->result != node->outputs[0],
+            (fn_dnnl_operand[]){trace->src, *dy, trace->mean, trace->variance, t->values[node->inputs[1]],
+                                t->values[node->inputs[2]], d_scale, d_shift, dx, scratch},
+            10);
     return rc < 0 ? rc : fn_dnnl_give_gradient(t, node->inputs[0], &dx);
 }
 
@@ -408,7 +407,7 @@ static int primitive(fn_dnnl_train *t, const fn_node *node, const fn_dnnl_operan
     if (strcmp(op, "Gemm") == 0)
         return dense(t, node, dy);
     if (strcmp(op, "BatchNormalization") == 0)
-        return fn_dnnl_norm_is_frozen(t, node) ? frozen_norm(t, node, dy) : batch_norm(t, node, dy);
+        return frozen_norm(t, node, dy);
     if (strcmp(op, "LRN") == 0)
         return lrn(t, node, dy);
     if (strcmp(op, "Relu") == 0)
@@ -441,6 +440,8 @@ static int pass_back(fn_dnnl_train *t, const fn_node *node) {
         return rc;
     if (trace->hint)
         return primitive(t, node, &dy);
+    if (strcmp(op, "BatchNormalization") == 0 && t->inferred->values[node->inputs[0]].shape.rank == 4)
+        return own_norm(t, node, &dy);
     if (strcmp(op, "LpPool") == 0)
         return l2_pool(t, node, &dy);
     if (strcmp(op, "Concat") == 0)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Batch-norm with the statistics of the batch (Ioffe and Szegedy 2015), where oneDNN's own sums will not do:
-// they are floats in an order that depends on the number of threads, and the last bit of a mean decides on
+// Batch-norm with the statistics of the batch (Ioffe and Szegedy 2015), where oneDNN's own will not do: its
+// sums are floats in an order that depends on the number of threads, and the last bit of a mean decides on
 // which side of a relu's edge a number falls, which is a part of the gradient. Here sums are doubles, over
 // pieces of a fixed size added in order, whatever the number of threads; over processes they differ in the
-// last bit of a double. oneDNN then normalises with what is found. Blocked activations, float or bfloat16.
+// last bit of a double, which few floats ever see. Blocked activations, float or bfloat16.
 #include "base/cpu.h"
 #include "kernels/norm.h"
 #include "nn/onednn/train.h"
@@ -37,57 +37,90 @@ static cut cut_of(const dnnl_memory_desc_t *md) {
     return c;
 }
 
-/// Doubles: the count, two sums per channel; and two per channel and piece, padded channels included.
-static int64_t sums_size(const cut *c) {
-    return 1 + 2 * c->channels + 2 * c->pieces * c->blocks * c->lanes;
+static int64_t piece_end(const cut *c, int64_t piece) {
+    return (piece + 1) * c->step < c->images ? (piece + 1) * c->step : c->images;
 }
 
-dnnl_memory_desc_t fn_dnnl_norm_sums(const dnnl_memory_desc_t *md) {
-    cut c = cut_of(md);
-    return fn_dnnl_plain(&(fn_shape){1, {sums_size(&c) * (int64_t)(sizeof(double) / sizeof(float))}});
+static int64_t factors_size(const cut *c) {
+    return FN_NORM_FACTORS * c->blocks * c->lanes;
 }
 
-/// total (1 + 2 channels) = the count, sums of x and x x; or with dy, of dy and dy x. What follows it holds
-/// the pieces.
-static void sum_up(const cut *c, double *total, const char *x, const char *dy, const char *y) {
-    double *pieces = total + 1 + 2 * c->channels;
+/// The count and two sums per channel; two per channel and piece, padded channels included; and factors.
+dnnl_memory_desc_t fn_dnnl_norm_scratch(const dnnl_memory_desc_t *md) {
+    const cut c = cut_of(md);
+    const int64_t n_doubles = 1 + 2 * c.channels + 2 * c.pieces * c.blocks * c.lanes;
+    return fn_dnnl_plain(
+        &(fn_shape){1, {n_doubles * (int64_t)(sizeof(double) / sizeof(float)) + factors_size(&c)}});
+}
+
+typedef struct scratch {
+    double *total, *pieces;
+    float *factors;
+} scratch;
+
+static scratch scratch_of(const cut *c, void *memory) {
+    scratch s = {.total = memory};
+    s.pieces = s.total + 1 + 2 * c->channels;
+    s.factors = (float *)(s.pieces + 2 * c->pieces * c->blocks * c->lanes);
+    return s;
+}
+
+/// The factors of block b.
+static float *factors_of(const cut *c, const scratch *s, int64_t b) {
+    return s->factors + FN_NORM_FACTORS * b * c->lanes;
+}
+
+static float *factor_at(const cut *c, const scratch *s, int factor, int64_t channel) {
+    return factors_of(c, s, channel / c->lanes) + factor * c->lanes + channel % c->lanes;
+}
+
+/// Where the arithmetic of results begins, the same on the way back.
+static void set_factors(const cut *c, const scratch *s, const float *mean, const float *variance,
+                        const float *scale, const float *shift, double epsilon) {
+    memset(s->factors, 0, (size_t)factors_size(c) * sizeof *s->factors);
+    for (int64_t i = 0; i < c->channels; i++) {
+        *factor_at(c, s, FN_NORM_MEAN, i) = mean[i];
+        *factor_at(c, s, FN_NORM_WEIGHT, i) = (float)((double)scale[i] / sqrt((double)variance[i] + epsilon));
+        *factor_at(c, s, FN_NORM_SHIFT, i) = shift[i];
+    }
+}
+
+/// total (1 + 2 channels) = the count, sums of x and x x; or with dy, of dy and dy x.
+static void sum_up(const cut *c, const scratch *s, const char *x, const char *dy, int relu) {
     const int64_t width = 2 * c->blocks * c->lanes;
 #pragma omp parallel for collapse(2) schedule(static)
     for (int64_t p = 0; p < c->pieces; p++)
         for (int64_t b = 0; b < c->blocks; b++) {
-            double *sums = pieces + p * width + 2 * b * c->lanes;
-            const int64_t end = (p + 1) * c->step < c->images ? (p + 1) * c->step : c->images;
+            double *sums = s->pieces + p * width + 2 * b * c->lanes;
             memset(sums, 0, (size_t)(2 * c->lanes) * sizeof *sums);
-            for (int64_t i = p * c->step; i < end; i++) {
+            for (int64_t i = p * c->step; i < piece_end(c, p); i++) {
                 const size_t at = (size_t)(i * c->blocks + b) * c->plane;
                 if (dy)
-                    c->kernels->gradient_sums(sums, x + at, dy + at, y ? y + at : NULL, (size_t)c->area);
+                    c->kernels->gradient_sums(sums, x + at, dy + at, factors_of(c, s, b), relu,
+                                              (size_t)c->area);
                 else
                     c->kernels->sums(sums, x + at, (size_t)c->area);
             }
         }
-    memset(total, 0, (size_t)(1 + 2 * c->channels) * sizeof *total);
-    total[0] = (double)(c->images * c->area);
+    memset(s->total, 0, (size_t)(1 + 2 * c->channels) * sizeof *s->total);
+    s->total[0] = (double)(c->images * c->area);
     for (int64_t p = 0; p < c->pieces; p++)
         for (int64_t i = 0; i < c->channels; i++) {
-            const double *sums = pieces + p * width + 2 * (i - i % c->lanes) + i % c->lanes;
-            total[1 + i] += sums[0];
-            total[1 + c->channels + i] += sums[c->lanes];
+            const double *sums = s->pieces + p * width + 2 * (i - i % c->lanes) + i % c->lanes;
+            s->total[1 + i] += sums[0];
+            s->total[1 + c->channels + i] += sums[c->lanes];
         }
 }
 
-/// The running variance is the unbiased one.
-void fn_dnnl_norm_statistics(const fn_dnnl_step *step, void *const *at, const void *context) {
-    const fn_pass *pass = ((const fn_dnnl_context *)context)->pass;
-    const cut c = cut_of(&step->operands[0].md);
-    float *mean = at[1], *variance = at[2], *running_mean = at[3], *running_variance = at[4];
-    double *total = at[5], momentum = (double)pass->momentum;
-    sum_up(&c, total, at[0], NULL, NULL);
+/// Mean and biased variance over all processes; the running variance is the unbiased one.
+static void find_statistics(const cut *c, const scratch *s, const fn_pass *pass, float *mean, float *variance,
+                            float *running_mean, float *running_variance) {
+    const double momentum = (double)pass->momentum;
     if (pass->reduce)
-        pass->reduce(pass->user, total, (int)(1 + 2 * c.channels));
-    const double n = total[0];
-    for (int64_t i = 0; i < c.channels; i++) {
-        const double m = total[1 + i] / n, v = fmax(total[1 + c.channels + i] / n - m * m, 0);
+        pass->reduce(pass->user, s->total, (int)(1 + 2 * c->channels));
+    const double n = s->total[0];
+    for (int64_t i = 0; i < c->channels; i++) {
+        const double m = s->total[1 + i] / n, v = fmax(s->total[1 + c->channels + i] / n - m * m, 0);
         mean[i] = (float)m;
         variance[i] = (float)v;
         if (!(momentum > 0))
@@ -98,46 +131,62 @@ void fn_dnnl_norm_statistics(const fn_dnnl_step *step, void *const *at, const vo
     }
 }
 
+void fn_dnnl_norm(const fn_dnnl_step *step, void *const *at, const void *context) {
+    const fn_pass *pass = ((const fn_dnnl_context *)context)->pass;
+    const cut c = cut_of(&step->operands[0].md);
+    const scratch s = scratch_of(&c, at[8]);
+    const int relu = step->number;
+    const char *x = at[0];
+    char *y = at[1];
+    sum_up(&c, &s, x, NULL, 0);
+    find_statistics(&c, &s, pass, at[2], at[3], at[6], at[7]);
+    set_factors(&c, &s, at[2], at[3], at[4], at[5], (double)fn_node_float(step->node, "epsilon", 1e-5F));
+#pragma omp parallel for collapse(2) schedule(static)
+    for (int64_t i = 0; i < c.images; i++)
+        for (int64_t b = 0; b < c.blocks; b++) {
+            const size_t plane = (size_t)(i * c.blocks + b) * c.plane;
+            c.kernels->apply(y + plane, x + plane, factors_of(&c, &s, b), relu, (size_t)c.area);
+        }
+}
+
 /// With h = (x - mean) / deviation: d shift = sum dy, d scale = sum dy h, and
 /// dx = scale / deviation (dy - mean of dy - h * mean of dy h). The means go over all processes, the
 /// gradients of the parameters over this one's share.
 void fn_dnnl_norm_backward(const fn_dnnl_step *step, void *const *at, const void *context) {
     const fn_pass *pass = ((const fn_dnnl_context *)context)->pass;
     const cut c = cut_of(&step->operands[0].md);
+    const scratch s = scratch_of(&c, at[9]);
     const double epsilon = (double)fn_node_float(step->node, "epsilon", 1e-5F);
-    const char *x = at[0], *dy = at[1], *y = at[2];
-    const float *mean = at[3], *variance = at[4], *scale = at[5];
+    const int relu = step->number;
+    const char *x = at[0], *dy = at[1];
+    const float *mean = at[2], *variance = at[3];
     float *d_scale = at[6], *d_shift = at[7];
     char *dx = at[8];
-    double *total = at[9], *of_dy = total + 1, *of_dyx = of_dy + c.channels;
-    sum_up(&c, total, x, dy, y);
+    const double *of_dy = s.total + 1, *of_dyx = of_dy + c.channels;
+    set_factors(&c, &s, mean, variance, at[4], at[5], epsilon);
+    sum_up(&c, &s, x, dy, relu);
     for (int64_t i = 0; i < c.channels; i++) {
+        const double dyh = (of_dyx[i] - (double)mean[i] * of_dy[i]) / sqrt((double)variance[i] + epsilon);
         if (d_scale)
-            d_scale[i] +=
-                (float)((of_dyx[i] - (double)mean[i] * of_dy[i]) / sqrt((double)variance[i] + epsilon));
+            d_scale[i] += (float)dyh;
         if (d_shift)
             d_shift[i] += (float)of_dy[i];
     }
     if (pass->reduce)
-        pass->reduce(pass->user, total, (int)(1 + 2 * c.channels));
+        pass->reduce(pass->user, s.total, (int)(1 + 2 * c.channels));
+    if (!dx)
+        return;
+    for (int64_t i = 0; i < c.channels; i++) {
+        const double weight = (double)*factor_at(&c, &s, FN_NORM_WEIGHT, i) / s.total[0];
+        const double dyh = (of_dyx[i] - (double)mean[i] * of_dy[i]) / ((double)variance[i] + epsilon);
+        *factor_at(&c, &s, FN_NORM_A, i) = (float)(weight * of_dy[i]);
+        *factor_at(&c, &s, FN_NORM_B, i) = (float)(weight * dyh);
+    }
 #pragma omp parallel for collapse(2) schedule(static)
-    for (int64_t p = 0; p < (dx ? c.pieces : 0); p++)
+    for (int64_t i = 0; i < c.images; i++)
         for (int64_t b = 0; b < c.blocks; b++) {
-            float factors[4 * FN_NORM_LANES] = {0};
-            const int64_t end = (p + 1) * c.step < c.images ? (p + 1) * c.step : c.images;
-            for (int64_t k = 0, i = b * c.lanes; k < c.lanes && i < c.channels; k++, i++) {
-                const double inverse = 1 / ((double)variance[i] + epsilon);
-                const double weight = (double)scale[i] * sqrt(inverse);
-                const double dyh = (of_dyx[i] - (double)mean[i] * of_dy[i]) * inverse;
-                factors[k] = (float)weight;
-                factors[c.lanes + k] = (float)(weight * of_dy[i] / total[0]);
-                factors[2 * c.lanes + k] = (float)(weight * dyh / total[0]);
-                factors[3 * c.lanes + k] = mean[i];
-            }
-            for (int64_t i = p * c.step; i < end; i++) {
-                const size_t from = (size_t)(i * c.blocks + b) * c.plane;
-                c.kernels->gradient(dx + from, x + from, dy + from, y ? y + from : NULL, factors,
-                                    (size_t)c.area);
-            }
+            const size_t plane = (size_t)(i * c.blocks + b) * c.plane;
+            c.kernels->gradient(dx + plane, x + plane, dy + plane, factors_of(&c, &s, b), relu,
+                                (size_t)c.area);
         }
 }
