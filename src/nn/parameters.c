@@ -114,6 +114,22 @@ int fn_parameters_norm_is_frozen(const fn_parameters *p, const fn_node *node) {
     return n > 0;
 }
 
+int fn_parameters_bias_is_idle(const fn_parameters *p, const fn_graph *g, const fn_node *node) {
+    const fn_node *norm = NULL;
+    int n = 0;
+    if (strcmp(node->op->name, "Conv") != 0)
+        return 0;
+    for (int i = 0; i < g->n_outputs; i++)
+        n += g->outputs[i] == node->outputs[0];
+    for (int i = 0; i < g->n_nodes && n < 2; i++)
+        for (int k = 0; k < g->nodes[i].n_inputs; k++)
+            if (g->nodes[i].inputs[k] == node->outputs[0]) {
+                norm = &g->nodes[i];
+                n++;
+            }
+    return n == 1 && norm && norm->op->statistics && !fn_parameters_norm_is_frozen(p, norm);
+}
+
 static void load(const fn_parameter *p, int n, const fn_graph *g, float *dst, size_t size) {
     memset(dst, 0, size * sizeof *dst);
     for (int i = 0; i < n; i++)

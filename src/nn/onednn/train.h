@@ -23,9 +23,8 @@ enum {
 
 /// Where the mean and variance of a batch-norm come from.
 typedef enum fn_dnnl_norms {
-    FN_DNNL_NORMS_OWN,    // of the batch
+    FN_DNNL_NORMS_BATCH,  // of the batch, or of those of all processes
     FN_DNNL_NORMS_FROZEN, // the running ones
-    FN_DNNL_NORMS_COMMON, // of the batches of all processes
     FN_DNNL_N_NORMS
 } fn_dnnl_norms;
 
@@ -100,15 +99,23 @@ int fn_dnnl_is_scaling(const fn_dnnl_train *t, const fn_node *node, float *facto
 
 // --- train_calls.c: steps that oneDNN has no primitive for ----------------------------------------------
 
-fn_dnnl_call fn_dnnl_zero;               // operand
-fn_dnnl_call fn_dnnl_accumulate;         // from, to: dense floats
-fn_dnnl_call fn_dnnl_running_statistics; // mean, variance, running mean, running variance; number: of items
-fn_dnnl_call fn_dnnl_ready;              // number: of the parameter
-fn_dnnl_call fn_dnnl_l2_pool;            // x, y: blocked floats
-fn_dnnl_call fn_dnnl_l2_pool_backward;   // x, y, dy, dx: blocked floats
+fn_dnnl_call fn_dnnl_zero;             // operand
+fn_dnnl_call fn_dnnl_accumulate;       // from, to: dense floats
+fn_dnnl_call fn_dnnl_ready;            // number: of the parameter
+fn_dnnl_call fn_dnnl_l2_pool;          // x, y: blocked floats
+fn_dnnl_call fn_dnnl_l2_pool_backward; // x, y, dy, dx: blocked floats
 /// Inputs, output, saved; and for the way back: gradient of the output, gradients of the inputs.
 fn_dnnl_call fn_dnnl_reference_train;
 fn_dnnl_call fn_dnnl_reference_backward;
+
+// --- train_norm.c: batch-norm with the statistics of the batch ------------------------------------------
+
+/// Room for what a norm of a blocked tensor sums up.
+dnnl_memory_desc_t fn_dnnl_norm_scratch(const dnnl_memory_desc_t *md);
+/// x, y, mean, variance, scale, shift, running mean, running variance, scratch. number: 1 with a relu behind.
+fn_dnnl_call fn_dnnl_norm;
+/// x, dy, mean, variance, scale, shift; what is wanted of d scale, d shift (both added to) and dx; scratch.
+fn_dnnl_call fn_dnnl_norm_backward;
 
 /// 1 where a batch-norm uses the running statistics: all do, or its own parameters are frozen.
 static inline int fn_dnnl_norm_is_frozen(const fn_dnnl_train *t, const fn_node *node) {

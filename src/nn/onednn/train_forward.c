@@ -140,53 +140,63 @@ static int only_relu(const fn_dnnl_train *t, int value) {
     return reader >= 0 && strcmp(t->graph->nodes[reader].op->name, "Relu") == 0 ? reader : -1;
 }
 
-/// Statistics of the batch or the running ones; a Relu right after it is done in the same pass.
-static int batch_norm(fn_dnnl_train *t, const fn_node *node) {
-    const fn_shape *x = fn_dnnl_shape_of(t, node->inputs[0]);
+/// With the statistics of the batch: a step of ours.
+static int own_norm(fn_dnnl_train *t, const fn_node *node, int relu) {
     fn_dnnl_trace *trace = trace_of(t);
-    int relu = only_relu(t, node->outputs[0]), frozen = fn_dnnl_norm_is_frozen(t, node);
-    unsigned flags = dnnl_use_scale | dnnl_use_shift | (frozen ? dnnl_use_global_stats : 0U) |
-                     (relu >= 0 ? dnnl_fuse_norm_relu : 0U);
-    dnnl_memory_desc_t x_md = fn_dnnl_blocked(x, t->type);
+    const fn_dnnl_operand *scale = &t->values[node->inputs[1]], *shift = &t->values[node->inputs[2]],
+                          *mean = &t->values[node->inputs[3]], *variance = &t->values[node->inputs[4]];
+    dnnl_memory_desc_t scratch_md = fn_dnnl_norm_scratch(&trace->src.md);
+    fn_dnnl_operand scratch;
+    int rc = fn_dnnl_buffer(&t->program, &trace->dst, &trace->src.md);
+    if (rc == FN_OK)
+        rc = fn_dnnl_buffer(&t->program, &trace->mean, &mean->md);
+    if (rc == FN_OK)
+        rc = fn_dnnl_buffer(&t->program, &trace->variance, &variance->md);
+    if (rc == FN_OK)
+        rc = fn_dnnl_buffer(&t->program, &scratch, &scratch_md);
+    t->values[trace->result] = trace->dst;
+    return rc < 0 ? rc
+                  : fn_dnnl_add_call(&t->program, fn_dnnl_norm, node, t->inferred, relu,
+                                     (fn_dnnl_operand[]){trace->src, trace->dst, trace->mean, trace->variance,
+                                                         *scale, *shift, *mean, *variance, scratch},
+                                     9);
+}
+
+/// With the running statistics.
+static int frozen_norm(fn_dnnl_train *t, const fn_node *node, int relu) {
+    fn_dnnl_trace *trace = trace_of(t);
+    unsigned flags =
+        dnnl_use_scale | dnnl_use_shift | dnnl_use_global_stats | (relu ? dnnl_fuse_norm_relu : 0U);
     dnnl_batch_normalization_desc_t d;
     dnnl_primitive_desc_t pd;
-    int rc =
-        fn_dnnl_describe(&pd, &t->program,
-                         dnnl_batch_normalization_forward_desc_init(
-                             &d, dnnl_forward_training, &x_md, fn_node_float(node, "epsilon", 1e-5F), flags),
-                         &d, NULL, "describing a batch-norm");
-    if (rc == FN_OK)
-        rc = fn_dnnl_value_as(t, node->inputs[0], &x_md, &trace->src);
-    if (rc == FN_OK && !frozen) {
-        dnnl_memory_desc_t per_channel = fn_dnnl_plain(&(fn_shape){1, {x->dim[1]}});
-        rc = fn_dnnl_buffer(&t->program, &trace->mean, &per_channel);
-        if (rc == FN_OK)
-            rc = fn_dnnl_buffer(&t->program, &trace->variance, &per_channel);
-    } else if (rc == FN_OK) {
-        trace->mean = t->values[node->inputs[3]];
-        trace->variance = t->values[node->inputs[4]];
-    }
-    if (rc < 0) {
-        if (pd)
-            dnnl_primitive_desc_destroy(pd);
+    trace->mean = t->values[node->inputs[3]];
+    trace->variance = t->values[node->inputs[4]];
+    int rc = fn_dnnl_describe(
+        &pd, &t->program,
+        dnnl_batch_normalization_forward_desc_init(&d, dnnl_forward_training, &trace->src.md,
+                                                   fn_node_float(node, "epsilon", 1e-5F), flags),
+        &d, NULL, "describing a batch-norm");
+    return rc < 0 ? rc
+                  : add_result(t, pd,
+                               (int[7]){DNNL_ARG_SRC, DNNL_ARG_MEAN, DNNL_ARG_VARIANCE, DNNL_ARG_SCALE,
+                                        DNNL_ARG_SHIFT},
+                               (fn_dnnl_operand[7]){trace->src, trace->mean, trace->variance,
+                                                    t->values[node->inputs[1]], t->values[node->inputs[2]]},
+                               5);
+}
+
+/// A Relu right after it is done in the same pass.
+static int batch_norm(fn_dnnl_train *t, const fn_node *node) {
+    fn_dnnl_trace *trace = trace_of(t);
+    const int relu = only_relu(t, node->outputs[0]);
+    int rc = fn_dnnl_value_blocked(t, node->inputs[0], t->type, &trace->src);
+    if (rc < 0)
         return rc;
-    }
     if (relu >= 0) {
         t->traces[relu].swallowed = 1;
         trace->result = t->graph->nodes[relu].outputs[0];
     }
-    rc = add_result(t, pd,
-                    (int[7]){DNNL_ARG_SRC, DNNL_ARG_MEAN, DNNL_ARG_VARIANCE, DNNL_ARG_SCALE, DNNL_ARG_SHIFT},
-                    (fn_dnnl_operand[7]){trace->src, trace->mean, trace->variance, t->values[node->inputs[1]],
-                                         t->values[node->inputs[2]]},
-                    5);
-    if (rc < 0 || frozen)
-        return rc;
-    return fn_dnnl_add_call(&t->program, fn_dnnl_running_statistics, node, t->inferred,
-                            (int)(fn_shape_count(x) / x->dim[1]),
-                            (fn_dnnl_operand[]){trace->mean, trace->variance, t->values[node->inputs[3]],
-                                                t->values[node->inputs[4]]},
-                            4);
+    return fn_dnnl_norm_is_frozen(t, node) ? frozen_norm(t, node, relu >= 0) : own_norm(t, node, relu >= 0);
 }
 
 static int pool(fn_dnnl_train *t, const fn_node *node) {
@@ -417,8 +427,7 @@ int fn_dnnl_train_forward_node(fn_dnnl_train *t, const fn_node *node) {
         return conv(t, node);
     if (strcmp(op, "Gemm") == 0 && is_plain_dense(t, node))
         return dense(t, node);
-    if (strcmp(op, "BatchNormalization") == 0 && x->rank == 4 &&
-        (t->norms != FN_DNNL_NORMS_COMMON || fn_dnnl_norm_is_frozen(t, node)))
+    if (strcmp(op, "BatchNormalization") == 0 && x->rank == 4)
         return batch_norm(t, node);
     if (strcmp(op, "MaxPool") == 0 || strcmp(op, "AveragePool") == 0 || strcmp(op, "GlobalAveragePool") == 0)
         return pool(t, node);

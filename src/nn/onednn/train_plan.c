@@ -170,8 +170,7 @@ static void place_values(fn_dnnl_train *t, int wants_input) {
                 t->wanted[g->nodes[i].outputs[0]] = 1;
 }
 
-// --- a program of one kind
-// ----------------------------------------------------------------------------------
+// --- a program of one kind ------------------------------------------------------------------------------
 
 static void forget_building(fn_dnnl_train *t) {
     for (int i = 0; t->traces && i < t->graph->n_nodes; i++)
@@ -326,9 +325,7 @@ static int plan_open(void **out, const fn_graph *graph, const fn_parameters *par
 }
 
 static fn_dnnl_norms kind_of(const fn_pass *pass) {
-    return pass->frozen_norms ? FN_DNNL_NORMS_FROZEN
-           : pass->reduce     ? FN_DNNL_NORMS_COMMON
-                              : FN_DNNL_NORMS_OWN;
+    return pass->frozen_norms ? FN_DNNL_NORMS_FROZEN : FN_DNNL_NORMS_BATCH;
 }
 
 static void externals_of(void **externals, const plan *p, const fn_pass *pass) {
