@@ -15,7 +15,8 @@ int main(int argc, char **argv) {
     int rc = fn_recognizer_open(&recognizer, NULL);
     fn_embedder *embedder = rc < 0 ? NULL : fn_recognizer_embedder(recognizer);
     if (rc == FN_OK && (rc = fn_gallery_open(&gallery, NULL, NULL)) == FN_OK)
-        makers = fn_embedder_comparable(embedder, &n_makers); // whose vectors may be compared: its own, mostly
+        makers =
+            fn_embedder_comparable(embedder, &n_makers); // whose vectors may be compared: its own, mostly
     if (rc == FN_OK)
         rc = fn_gallery_index_comparable(gallery, makers, n_makers, fn_embedder_dimension(embedder), &index);
     if (rc == FN_OK)

@@ -90,8 +90,8 @@ typedef struct fn_train_options {
     int chunk;  // images passed at once; 0: the whole batch
 
     // ---- the loss
-    // triplet, soft-triplet, softmax, arcface, distill, harmonic. After harmonic, and distill at the teacher's
-    // dimension, the model may be compared with the teacher's embeddings (fn_embedder_comparable)
+    // triplet, soft-triplet, softmax, arcface, distill, harmonic. After harmonic, and distill at the
+    // teacher's dimension, the model may be compared with the teacher's embeddings (fn_embedder_comparable)
     const char *loss;
     const char
         *mining; // auto (the loss's own), semi-hard, semi-hard-random, any-violator, batch-hard, random
