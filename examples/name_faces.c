@@ -10,15 +10,11 @@ int main(int argc, char **argv) {
     fn_gallery *gallery = NULL;
     fn_index *index = NULL;
     fn_analysis *photo = NULL;
-    const fn_comparable *makers = NULL;
-    size_t n_makers = 0;
     int rc = fn_recognizer_open(&recognizer, NULL);
     fn_embedder *embedder = rc < 0 ? NULL : fn_recognizer_embedder(recognizer);
     if (rc == FN_OK && (rc = fn_gallery_open(&gallery, NULL, NULL)) == FN_OK)
-        makers =
-            fn_embedder_comparable(embedder, &n_makers); // whose vectors may be compared: its own, mostly
-    if (rc == FN_OK)
-        rc = fn_gallery_index_comparable(gallery, makers, n_makers, fn_embedder_dimension(embedder), &index);
+        rc = fn_gallery_index(gallery, fn_embedder_fingerprint(embedder), fn_embedder_dimension(embedder),
+                              &index);
     if (rc == FN_OK)
         rc = fn_recognizer_file(recognizer, argc > 1 ? argv[1] : "-", NULL, &photo);
     for (size_t i = 0; rc == FN_OK && i < photo->n_faces; i++) {

@@ -535,6 +535,34 @@ static void every_pair_is_visited_once_whatever_the_blocks(void **state) {
     }
 }
 
+static void pairs_with_an_older_model_count_both_ways_round(void **state) {
+    (void)state;
+    static const fn_comparable older = {FINGERPRINT, "old", NULL};
+    const size_t person[] = {0, 0, 1};
+    const double angle[] = {0, 10, 100}, older_angle[] = {5, 20, 130};
+    fn_photos photos, made_by_older;
+    make_photos(&photos, person, angle, 3);
+    make_photos(&made_by_older, person, older_angle, 3);
+    photos.older = &older;
+    photos.older_vectors = made_by_older.vectors;
+    made_by_older.vectors = NULL;
+    fn_photos_free(&made_by_older);
+    seen_pairs s = {0};
+    fn_pair_counts counts;
+    double sum = 0;
+    for (int i = 0; i < 3; i++)
+        for (int k = 0; k < 3; k++) // never a photograph with itself
+            sum += i == k ? 0 : 2 * sin(fabs(angle[i] - older_angle[k]) / 2 * acos(-1) / 180);
+    assert_int_equal(fn_each_pair(&photos, see_pair, &s, NULL), FN_OK);
+    assert_int_equal(fn_each_pair_count(&counts, &photos), FN_OK);
+    assert_int_equal(s.same, 2);
+    assert_int_equal(s.different, 4);
+    assert_int_equal(counts.same, 2);
+    assert_int_equal(counts.different, 4);
+    assert_near(s.sum, sum, 1e-6);
+    fn_photos_free(&photos);
+}
+
 // ---- identification ---------------------------------------------------------------------------
 
 static void the_split_enrols_half_of_those_with_two_and_repeats_itself(void **state) {
@@ -601,6 +629,24 @@ static void identification_counts_each_outcome(void **state) {
     assert_int_equal(c.strangers_ambiguous, 1);
     assert_int_equal(c.strangers_unknown, 1);
     assert_int_equal(fn_identify_measure(&c, &photos, parts, FINGERPRINT, NULL, 0.1, NULL), FN_EMODEL);
+    // The gallery of an older model: another's photograph of everybody who is enrolled, asked at its
+    // threshold.
+    const double moved[] = {180, 180, 180, 180, 180, 100, 180, 180, 180, 180};
+    const fn_comparable older = {"old", "old", calibration};
+    fn_photos made_by_older;
+    make_photos(&made_by_older, person, moved, 10);
+    photos.older = &older;
+    photos.older_vectors = made_by_older.vectors;
+    made_by_older.vectors = NULL;
+    fn_photos_free(&made_by_older);
+    assert_int_equal(fn_identify_measure(&c, &photos, parts, FINGERPRINT, NULL, 0.1, NULL), FN_OK);
+    assert_int_equal(c.enrolled, 3);
+    assert_int_equal(c.correct, 0); // persons 0 and 2 lie at 180 degrees now
+    assert_int_equal(c.wrong, 2);   // 92 and 100 degrees: person 1
+    assert_int_equal(c.known_unknown, 2);
+    assert_int_equal(c.named, 1);               // the stranger at 100 degrees
+    assert_int_equal(c.strangers_ambiguous, 1); // at 180 degrees
+    assert_int_equal(c.strangers_unknown, 1);
     fn_photos_free(&photos);
     fn_calibration_free(calibration);
 }
@@ -936,6 +982,7 @@ int main(void) {
         cmocka_unit_test(the_central_face_covers_the_centre_and_is_nearest),
         ON_FILES(a_folder_is_a_person),
         cmocka_unit_test(every_pair_is_visited_once_whatever_the_blocks),
+        cmocka_unit_test(pairs_with_an_older_model_count_both_ways_round),
         cmocka_unit_test(the_split_enrols_half_of_those_with_two_and_repeats_itself),
         cmocka_unit_test(identification_counts_each_outcome),
         cmocka_unit_test(one_person_alone_can_be_split_and_counted),
