@@ -43,7 +43,7 @@ typedef struct fn_dnnl_copy {
     fn_dnnl_operand at;
 } fn_dnnl_copy;
 
-#define FN_DNNL_MAX_PARTS 16 // readers of one value
+#define FN_DNNL_MAX_PARTS 16 // that are summed at once
 
 /// Gradients of a value that its readers have made, still to be summed.
 typedef struct fn_dnnl_parts {
@@ -83,7 +83,8 @@ int fn_dnnl_value_plain(fn_dnnl_train *t, int value, fn_dnnl_operand *out);
 /// A four-dimensional value in blocks of channels, of the plan's type or of float.
 int fn_dnnl_value_blocked(fn_dnnl_train *t, int value, dnnl_data_type_t type, fn_dnnl_operand *out);
 
-/// Adds a part to the gradient of a value; nothing when nobody wants it.
+/// Adds a part to the gradient of a value, to the caller's block where that is a parameter; nothing when
+/// nobody wants it.
 int fn_dnnl_give_gradient(fn_dnnl_train *t, int value, const fn_dnnl_operand *part);
 /// The sum of the parts, in layout md (NULL: as it comes). 0 in *present: there are none.
 int fn_dnnl_take_gradient(fn_dnnl_train *t, int value, const dnnl_memory_desc_t *md, fn_dnnl_operand *out,
@@ -93,6 +94,9 @@ int fn_dnnl_parameter_gradient(const fn_dnnl_train *t, int value, fn_dnnl_operan
 
 int fn_dnnl_train_forward_node(fn_dnnl_train *t, const fn_node *node);  // train_forward.c
 int fn_dnnl_train_backward_node(fn_dnnl_train *t, const fn_node *node); // train_backward.c
+
+/// The matrix of a dense layer as oneDNN sees it, (out, in), wherever the node's own order puts its numbers.
+dnnl_memory_desc_t fn_dnnl_dense_weights(const fn_dnnl_train *t, const fn_node *node);
 
 /// Scalar constant that a Mul multiplies with, 1 when the node is one.
 int fn_dnnl_is_scaling(const fn_dnnl_train *t, const fn_node *node, float *factor);

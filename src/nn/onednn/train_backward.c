@@ -148,10 +148,13 @@ static int dense(fn_dnnl_train *t, const fn_node *node, const fn_dnnl_operand *d
     const fn_dnnl_trace *trace = trace_of(t);
     int bias = node->n_inputs > 2 ? node->inputs[2] : -1, rc = FN_OK;
     fn_dnnl_operand dw, db, dw_sum, db_sum, w = t->values[node->inputs[1]];
+    w.md = fn_dnnl_dense_weights(t, node);
     int with_weights = fn_dnnl_parameter_gradient(t, node->inputs[1], &dw_sum);
     int with_bias = bias >= 0 && fn_dnnl_parameter_gradient(t, bias, &db_sum);
     dnnl_inner_product_desc_t d;
     dnnl_primitive_desc_t pd;
+    if (with_bias)
+        db_sum.md = fn_dnnl_plain(&(fn_shape){1, {dy->md.dims[1]}});
     if (with_weights || with_bias) {
         rc = fn_dnnl_describe(&pd, &t->program,
                               dnnl_inner_product_backward_weights_desc_init(
@@ -404,7 +407,7 @@ static int primitive(fn_dnnl_train *t, const fn_node *node, const fn_dnnl_operan
     float factor;
     if (strcmp(op, "Conv") == 0)
         return conv(t, node, dy);
-    if (strcmp(op, "Gemm") == 0)
+    if (strcmp(op, "Gemm") == 0 || strcmp(op, "MatMul") == 0)
         return dense(t, node, dy);
     if (strcmp(op, "BatchNormalization") == 0)
         return frozen_norm(t, node, dy);
@@ -440,7 +443,7 @@ static int pass_back(fn_dnnl_train *t, const fn_node *node) {
         return rc;
     if (trace->hint)
         return primitive(t, node, &dy);
-    if (strcmp(op, "BatchNormalization") == 0 && t->inferred->values[node->inputs[0]].shape.rank == 4)
+    if (strcmp(op, "BatchNormalization") == 0 && trace->mean.place != FN_DNNL_NOWHERE)
         return own_norm(t, node, &dy);
     if (strcmp(op, "LpPool") == 0)
         return l2_pool(t, node, &dy);
@@ -455,8 +458,9 @@ static int pass_back(fn_dnnl_train *t, const fn_node *node) {
 
 int fn_dnnl_train_backward_node(fn_dnnl_train *t, const fn_node *node) {
     int rc = pass_back(t, node);
-    for (int i = 0; i < t->parameters->n_trained && rc == FN_OK; i++)
-        if (t->parameters->trained[i].node == t->node && !t->parameters->trained[i].frozen)
+    for (int i = t->parameters->n_trained - 1; i >= 0 && rc == FN_OK;
+         i--) // frozen ones have none to wait for
+        if (t->parameters->trained[i].node == t->node)
             rc = fn_dnnl_add_call(&t->program, fn_dnnl_ready, node, t->inferred, i, NULL, 0);
     return rc;
 }

@@ -95,13 +95,13 @@ static int conv(fn_dnnl_train *t, const fn_node *node) {
     return add_result(t, pd, arg, operands, bias >= 0 ? 3 : 2);
 }
 
+/// Gemm, or MatMul without a bias.
 static int dense(fn_dnnl_train *t, const fn_node *node) {
     const fn_shape *x = fn_dnnl_shape_of(t, node->inputs[0]), *y = fn_dnnl_shape_of(t, node->outputs[0]);
-    fn_shape ws = {2, {y->dim[1], x->dim[1]}};
     int bias = node->n_inputs > 2 ? node->inputs[2] : -1;
-    dnnl_memory_desc_t x_md = fn_dnnl_plain(x), y_md = fn_dnnl_plain(y), w_md = fn_dnnl_plain(&ws), b_md;
-    if (bias >= 0)
-        b_md = fn_dnnl_plain(fn_dnnl_shape_of(t, bias));
+    dnnl_memory_desc_t x_md = fn_dnnl_plain(x), y_md = fn_dnnl_plain(y),
+                       w_md = fn_dnnl_dense_weights(t, node),
+                       b_md = fn_dnnl_plain(&(fn_shape){1, {y->dim[1]}});
     dnnl_inner_product_desc_t d;
     dnnl_primitive_desc_t pd;
     int rc = fn_dnnl_describe(&pd, &t->program,
@@ -119,8 +119,11 @@ static int dense(fn_dnnl_train *t, const fn_node *node) {
     }
     trace_of(t)->src = operands[0];
     operands[1] = t->values[node->inputs[1]];
-    if (bias >= 0)
+    operands[1].md = w_md;
+    if (bias >= 0) {
         operands[2] = t->values[bias];
+        operands[2].md = b_md;
+    }
     return add_result(t, pd, arg, operands, bias >= 0 ? 3 : 2);
 }
 
@@ -339,9 +342,10 @@ static int concat(fn_dnnl_train *t, const fn_node *node) {
     return rc;
 }
 
-/// Zeros around a four-dimensional value. 0 in *done when the node is not of that kind.
+/// Zeros around a four-dimensional value, whose channels begin with a block and end with one unless they are
+/// the last. 0 in *done when the node is not of that kind.
 static int pad(fn_dnnl_train *t, const fn_node *node, int *done) {
-    const fn_shape *y = fn_dnnl_shape_of(t, node->outputs[0]);
+    const fn_shape *x = fn_dnnl_shape_of(t, node->inputs[0]), *y = fn_dnnl_shape_of(t, node->outputs[0]);
     const fn_attr *attr = fn_node_attr(node, "pads");
     const int64_t *pads = attr                 ? attr->ints
                           : node->n_inputs > 1 ? t->inferred->values[node->inputs[1]].data
@@ -350,7 +354,8 @@ static int pad(fn_dnnl_train *t, const fn_node *node, int *done) {
         node->n_inputs > 2 && node->inputs[2] >= 0 ? t->inferred->values[node->inputs[2]].data : NULL;
     fn_dnnl_trace *trace = trace_of(t);
     dnnl_memory_desc_t md = fn_dnnl_blocked(y, t->type);
-    *done = y->rank == 4 && pads && pads[1] % md.format_desc.blocking.inner_blks[0] == 0 &&
+    const int64_t block = md.format_desc.blocking.inner_blks[0];
+    *done = y->rank == 4 && pads && pads[1] % block == 0 && (pads[5] == 0 || x->dim[1] % block == 0) &&
             fn_node_float(node, "value", 0) == 0 && (!value || *value == 0) &&
             (node->n_inputs < 3 || node->inputs[2] < 0 || value);
     if (!*done)
@@ -404,13 +409,38 @@ static int reference(fn_dnnl_train *t, const fn_node *node) {
                                      operands, n + 2);
 }
 
-static int is_plain_dense(const fn_dnnl_train *t, const fn_node *node) {
-    return t->values[node->inputs[1]].place == FN_DNNL_EXTERNAL && !fn_node_int(node, "transA", 0) &&
-           fn_node_int(node, "transB", 0) && fn_node_float(node, "alpha", 1) == 1 &&
-           fn_node_float(node, "beta", 1) == 1 &&
-           (node->n_inputs < 3 || node->inputs[2] < 0 ||
-            fn_shape_count(fn_dnnl_shape_of(t, node->inputs[2])) ==
-                fn_dnnl_shape_of(t, node->outputs[0])->dim[1]);
+static int is_parameter(const fn_dnnl_train *t, int value) {
+    return value >= 0 && t->parameters->of_value[value] >= 0;
+}
+
+static int is_statistic(const fn_dnnl_train *t, int value) {
+    return value >= 0 && t->parameters->statistic_of_value[value] >= 0;
+}
+
+static int is_conv(const fn_dnnl_train *t, const fn_node *node) {
+    return strcmp(node->op->name, "Conv") == 0 && is_parameter(t, node->inputs[1]) &&
+           (node->n_inputs < 3 || node->inputs[2] < 0 || is_parameter(t, node->inputs[2]));
+}
+
+/// One matrix of parameters for all rows, and a number for each column.
+static int is_dense(const fn_dnnl_train *t, const fn_node *node) {
+    const fn_shape *y = fn_dnnl_shape_of(t, node->outputs[0]);
+    int is_matmul = strcmp(node->op->name, "MatMul") == 0;
+    if ((!is_matmul && strcmp(node->op->name, "Gemm") != 0) || y->rank != 2 ||
+        !is_parameter(t, node->inputs[1]))
+        return 0;
+    return is_matmul || (!fn_node_int(node, "transA", 0) && fn_node_float(node, "alpha", 1) == 1 &&
+                         fn_node_float(node, "beta", 1) == 1 &&
+                         (node->n_inputs < 3 || node->inputs[2] < 0 ||
+                          (is_parameter(t, node->inputs[2]) &&
+                           fn_added_per_column(fn_dnnl_shape_of(t, node->inputs[2]), y->dim[1]))));
+}
+
+static int is_norm(const fn_dnnl_train *t, const fn_node *node) {
+    return strcmp(node->op->name, "BatchNormalization") == 0 &&
+           fn_dnnl_shape_of(t, node->inputs[0])->rank == 4 && is_parameter(t, node->inputs[1]) &&
+           is_parameter(t, node->inputs[2]) && is_statistic(t, node->inputs[3]) &&
+           is_statistic(t, node->inputs[4]);
 }
 
 int fn_dnnl_train_forward_node(fn_dnnl_train *t, const fn_node *node) {
@@ -423,11 +453,11 @@ int fn_dnnl_train_forward_node(fn_dnnl_train *t, const fn_node *node) {
         return FN_OK; // done by the node before; integers were worked out with the shapes
     if (node->op->is_view)
         return view(t, node);
-    if (strcmp(op, "Conv") == 0 && t->values[node->inputs[1]].place == FN_DNNL_EXTERNAL)
+    if (is_conv(t, node))
         return conv(t, node);
-    if (strcmp(op, "Gemm") == 0 && is_plain_dense(t, node))
+    if (is_dense(t, node))
         return dense(t, node);
-    if (strcmp(op, "BatchNormalization") == 0 && x->rank == 4)
+    if (is_norm(t, node))
         return batch_norm(t, node);
     if (strcmp(op, "MaxPool") == 0 || strcmp(op, "AveragePool") == 0 || strcmp(op, "GlobalAveragePool") == 0)
         return pool(t, node);
@@ -437,8 +467,8 @@ int fn_dnnl_train_forward_node(fn_dnnl_train *t, const fn_node *node) {
         rc = lrn(t, node, &done);
     if (strcmp(op, "Relu") == 0)
         return eltwise(t, node, dnnl_eltwise_relu_use_dst_for_bwd, 0.0F);
-    if (strcmp(op, "PRelu") == 0 && x->rank == 4 && t->values[node->inputs[1]].place == FN_DNNL_EXTERNAL &&
-        fn_shape_count(fn_dnnl_shape_of(t, node->inputs[1])) == x->dim[1])
+    if (strcmp(op, "PRelu") == 0 && x->rank == 4 && is_parameter(t, node->inputs[1]) &&
+        fn_slope_per_channel(fn_dnnl_shape_of(t, node->inputs[1]), x))
         return prelu(t, node);
     if (fn_dnnl_is_scaling(t, node, &factor))
         return eltwise(t, node, dnnl_eltwise_linear, factor);
