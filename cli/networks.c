@@ -18,6 +18,15 @@ int cli_is_network(const char *name) {
     return find(name) != NULL;
 }
 
+void cli_network_names(char *dst, size_t size_bytes) {
+    size_t n = 0;
+    *dst = 0;
+    for (int i = 0; i < fn_network_len() && n < size_bytes; i++) {
+        int wrote = snprintf(dst + n, size_bytes - n, "%s%s", i ? ", " : "", fn_network_get(i)->name);
+        n += wrote > 0 ? (size_t)wrote : size_bytes;
+    }
+}
+
 static json_t *json_of(const fn_network *n) {
     return json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:[f, f, f], s:f}", "name", n->name, "description",
                      n->description, "source", n->source, "width", n->width, "height", n->height, "embedding",

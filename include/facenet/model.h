@@ -79,9 +79,8 @@ FN_API const char *fn_model_metadata(const fn_model *model, const char *key);
 /// output: all outputs of one item one after the other, item by item: (batch, output_size) float.
 FN_API int fn_model_run(fn_model *model, const float *input, int batch, float *output);
 
-/// Writes one line per layer, "operator<TAB>name<TAB>output
-/// shape<TAB>parameters<TAB>multiply-adds", through `line`; stops and returns its value when that
-/// is non-zero.
+/// Writes one line per layer through `line`: operator, name, output shape, parameters and multiply-adds, with
+/// tabs between. Stops and returns its value when that is non-zero.
 FN_API int fn_model_layers(const fn_model *model, int (*line)(void *user, const char *text), void *user);
 
 /// A network that can be trained, before it has weights. Strings have static storage.

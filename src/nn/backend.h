@@ -24,6 +24,6 @@ typedef struct fn_backend_def {
 
 extern const fn_backend_def fn_backend_ref_f32; // backend_ref.c built for float
 extern const fn_backend_def fn_backend_ref_f64; // and for double: inputs and outputs are double
-extern const fn_backend_def fn_backend_onednn;  // backend_onednn.c
+extern const fn_backend_def fn_backend_onednn;  // onednn/plan.c
 
 #endif

@@ -36,6 +36,22 @@ expect 3 model info inception-resnet-v1 --size 40
 err_has "the input must be larger"
 lines err 1
 expect 3 model info nn4.small3
+lines err 1
+err_has "mobilefacenet, dlib"
+err_has "networks to train: nn1"
+err_has "nn4.small2.course"
+expect 3 model info ./nn4.onnx
+equal "$(grep -c "to train" err)" 0
+
+# The layout as defined and the one of the published weights; each says which it is.
+expect 0 model networks
+equal "$(grep -c -F "206.9 M multiply-adds" out)/$(grep -c -F "200.1 M multiply-adds" out)" 1/1
+for name in nn4.small2 206919680 nn4.small2.openface 200118272 nn4.small2.keras 200118272; do
+    case $name in
+    nn4*) expect 0 model info "$name" ;;
+    *) equal "$(awk -F'\t' '$1 == "total" { print $6 }' out)" "$name" ;;
+    esac
+done
 
 # An installed model comes before a network of the same name.
 expect 0 model info mobilefacenet
