@@ -23,6 +23,7 @@ enum {
 typedef enum cli_kind {
     CLI_FLAG,   // int *: 1 when given
     CLI_TEXT,   // const char **
+    CLI_TEXTS,  // const char *[max + 1], zeroed: one more each time it is given, at most max
     CLI_CHOICE, // const char **; `argument` lists the words: "tsv|json|npy"
     CLI_COUNT,  // int *, within min..max
     CLI_SIZE,   // uint64_t *, from 1; K, M and G may follow
@@ -69,12 +70,15 @@ enum {
     CLI_SHARED_DETECTOR = 16, // --detector --min-face --min-score --threads
     CLI_SHARED_INPUTS = 32,   // --jobs --max-bytes --max-pixels --lenient --files-from --null
     CLI_SHARED_OUTPUT = 64,   // --json --quiet
+    CLI_SHARED_SOURCE = 128,  // --source --camera-size --reconnects
+    CLI_SHARED_VIDEO = 256,   // --policy --loop --timeout --fps
+    CLI_SHARED_WATCH = 512,   // --every --fmr
     CLI_SHARED_PICTURES = CLI_SHARED_MODELS | CLI_SHARED_DETECTOR | CLI_SHARED_INPUTS | CLI_SHARED_OUTPUT,
 };
 typedef struct cli_settings {
-    const char *gallery, *model, *models, *detector, *files_from, *draw;
-    int json, quiet, nul, mirror, lenient, threads, jobs;
-    double min_face, min_score;
+    const char *gallery, *model, *models, *detector, *files_from, *draw, *source, *policy, *camera_size;
+    int json, quiet, nul, mirror, lenient, threads, jobs, loop, reconnects, every;
+    double min_face, min_score, timeout, fps, fmr; // 0: not given
     uint64_t max_bytes, max_pixels;
 } cli_settings;
 extern cli_settings cli;
@@ -165,6 +169,9 @@ int cli_face_wanted(void *user, const fn_analysis *found, size_t face);
 /// 0 for the words that stand for decisions ("unknown", "ambiguous"): nobody is called so.
 int cli_name_is_free(const char *name);
 
+/// 0xRRGGBB of boxes and plates by decision.
+uint32_t cli_color(fn_decision decision);
+
 /// "1 in 12,000 different pairs is this close": what a distance means, in words.
 void cli_closeness(char *dst, size_t size, const fn_calibration *calibration, float distance);
 
@@ -192,9 +199,11 @@ extern const cli_verb cli_verbs[]; // in the order of the help; a NULL name ends
 extern const char cli_exit_codes[];
 
 int cmd_align(int argc, char **argv);
+int cmd_capture(int argc, char **argv);
 int cmd_classify(int argc, char **argv);
 int cmd_compare(int argc, char **argv);
 int cmd_dataset(int argc, char **argv);
+int cmd_live(int argc, char **argv);
 int cmd_lmnn(int argc, char **argv);
 int cmd_runs(int argc, char **argv);
 int cmd_detect(int argc, char **argv);
@@ -205,6 +214,7 @@ int cmd_eval(int argc, char **argv);
 int cmd_identify(int argc, char **argv);
 int cmd_model(int argc, char **argv);
 int cmd_people(int argc, char **argv);
+int cmd_recognize_video(int argc, char **argv);
 int cmd_train(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 

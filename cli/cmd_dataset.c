@@ -155,6 +155,7 @@ static int is_given(const cli_option *o) {
     case CLI_FLAG:
         return *(const int *)o->value != 0;
     case CLI_TEXT:
+    case CLI_TEXTS:
     case CLI_CHOICE:
         return *(const char *const *)o->value != NULL;
     case CLI_COUNT:

@@ -3,6 +3,7 @@
 // facenet enroll: people are remembered by their photographs. Whose face it is comes from --name,
 // from the folder (one per person), or from the file's name in a flat folder.
 #include "cli.h"
+#include "enroll_face.h"
 #include "output.h"
 
 #include <dirent.h>
@@ -100,23 +101,6 @@ static int refuse(const char *path, const char *person, const fn_analysis *analy
     return CLI_INPUT_FAILED;
 }
 
-// The crop the embedder saw, as JPEG bytes. New memory (free), or NULL with the reason noted.
-static void *encode_crop(size_t *n_out, const job *j, const fn_analysis *analysis, size_t face) {
-    const fn_template *tmpl = fn_embedder_template(fn_recognizer_embedder(j->recognizer));
-    size_t size = (size_t)tmpl->width * (size_t)tmpl->height * 3;
-    unsigned char *pixels = malloc(size), *jpeg = malloc(size + 4096); // JPEG at 92 is far below the pixels
-    fn_image crop = {pixels, tmpl->width, tmpl->height, (ptrdiff_t)tmpl->width * 3, FN_PIXEL_RGB8};
-    int is_done =
-        pixels && jpeg &&
-        fn_align(pixels, tmpl, fn_picture_image(analysis->picture), &analysis->faces[face]) == FN_OK &&
-        fn_image_encode_jpeg(jpeg, size + 4096, n_out, &crop, 0) == FN_OK;
-    free(pixels);
-    if (is_done)
-        return jpeg;
-    free(jpeg);
-    return NULL;
-}
-
 static int add(const job *j, const char *path, const fn_analysis *analysis, size_t face, const char *note) {
     fn_embedder *embedder = fn_recognizer_embedder(j->recognizer);
     fn_face_record record = {
@@ -132,7 +116,8 @@ static int add(const job *j, const char *path, const fn_analysis *analysis, size
     memcpy(record.file_sha256, analysis->info.sha256, sizeof record.file_sha256);
     void *crop = NULL;
     if (keep_crops) {
-        crop = encode_crop(&record.crop_jpeg_len, j, analysis, face);
+        crop = cli_encode_crop(&record.crop_jpeg_len, embedder, fn_picture_image(analysis->picture),
+                               &analysis->faces[face]);
         if (!crop)
             return refuse(path, j->person, analysis, face, "the crop cannot be made");
         record.crop_jpeg = crop;

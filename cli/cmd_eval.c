@@ -12,11 +12,13 @@
 #define DEFAULT_FMR 1e-4
 
 static const char *pairs_path, *data, *out_path, *cache, *against;
-static int no_cache, do_write, seed = 1;
+static int no_cache, do_write, seed = 1, frames;
 static double fmr = DEFAULT_FMR;
 
 static const cli_option options[] = {
-    {"pairs", 0, "FILE", "pairs: the list, in the form of LFW's pairs.txt", CLI_TEXT, &pairs_path, 0, 0},
+    {"pairs", 0, "FILE",
+     "pairs: the list, in the form of LFW's pairs.txt; videos: lines of fold, clip, clip, 1 or 0", CLI_TEXT,
+     &pairs_path, 0, 0},
     {"data", 0, "NAME", "calibrate: how the record calls these photographs", CLI_TEXT, &data, 0, 0},
     {"write", 0, NULL, "calibrate: put the result into the file that --model names, too", CLI_FLAG, &do_write,
      0, 0},
@@ -25,7 +27,10 @@ static const cli_option options[] = {
      "the enrolled one, is embedded by it",
      CLI_TEXT, &against, 0, 0},
     {"out", 0, "FILE", "write the result into FILE instead of standard output", CLI_TEXT, &out_path, 0, 0},
-    {"seed", 0, "N", "identify: of the choice of who is enrolled [1]", CLI_COUNT, &seed, 0, 2147483647},
+    {"frames", 0, "N", "videos: take so many frames of each clip, the first ones [100]", CLI_COUNT, &frames,
+     1, 1000000},
+    {"seed", 0, "N", "identify: of the choice of who is enrolled; videos: of the folds [1]", CLI_COUNT, &seed,
+     0, 2147483647},
     {"fmr", 0, "RATE", "identify: false-match rate of the decisions [1e-4]", CLI_REAL, &fmr, 1e-12, 0.5},
     {"cache", 0, "FILE", "where vectors are kept [$XDG_CACHE_HOME/facenet/embeddings.db]", CLI_TEXT, &cache,
      0, 0},
@@ -38,7 +43,8 @@ static const cli_option options[] = {
 
 static const cli_command command = {
     .name = "eval",
-    .operands = "pairs --pairs FILE ROOT\nall-pairs ROOT\nidentify ROOT\ncalibrate ROOT --data NAME",
+    .operands = "pairs --pairs FILE ROOT\nall-pairs ROOT\nidentify ROOT\nvideos [--pairs FILE] ROOT\n"
+                "calibrate ROOT --data NAME",
     .about =
         "Measures recognition on the folder ROOT with one folder of photographs per person, and prints\n"
         "JSON. Each photograph counts with the face nearest its centre; where no face covers the centre\n"
@@ -46,6 +52,8 @@ static const cli_command command = {
         "  pairs      LFW's protocol: are two photographs of one person? Accuracy by cross-validation\n"
         "  all-pairs  the same over every pair under ROOT, at false-accept rates down to 1e-6\n"
         "  identify   enrols one photograph of half of the people who have two; the others are probes\n"
+        "  videos     the protocol of YouTube Faces on clips, ROOT/PERSON/CLIP/ with frames or a video file\n"
+        "             ROOT/PERSON/CLIP.mp4: the mean similarity over all pairs of frames of two clips\n"
         "  calibrate  what distances mean: the calibration of the model, for its metadata. With --against,\n"
         "             of distances to the vectors of another, which a gallery may hold",
     .options = options,
@@ -80,6 +88,7 @@ static int measure(char **report, fn_recognizer *recognizer, fn_recognizer *olde
     eval.seed = (uint64_t)seed;
     eval.fmr = fmr;
     eval.against = older;
+    eval.frames = frames;
     control.user = &total;
     control.progress = progress;
     control.log = tell;
@@ -90,6 +99,8 @@ static int measure(char **report, fn_recognizer *recognizer, fn_recognizer *olde
         rc = fn_eval_all_pairs(report, recognizer, root, &eval, &control);
     else if (strcmp(protocol, "identify") == 0)
         rc = fn_eval_identify(report, recognizer, root, &eval, &control);
+    else if (strcmp(protocol, "videos") == 0)
+        rc = fn_eval_videos(report, recognizer, pairs_path, root, &eval, &control);
     else
         rc = fn_eval_calibrate(report, recognizer, root, data, &eval, &control);
     cli_progress_clear();
@@ -143,10 +154,14 @@ int cmd_eval(int argc, char **argv) {
         return end;
     const char *protocol = argv[1];
     int is_pairs = strcmp(protocol, "pairs") == 0, is_calibrate = strcmp(protocol, "calibrate") == 0;
-    if (!is_pairs && !is_calibrate && strcmp(protocol, "all-pairs") && strcmp(protocol, "identify"))
-        return cli_usage_error(&command, "expected pairs, all-pairs, identify or calibrate, not \"%s\"",
-                               protocol);
-    if (is_pairs != (pairs_path != NULL))
+    int is_videos = strcmp(protocol, "videos") == 0;
+    if (!is_pairs && !is_calibrate && !is_videos && strcmp(protocol, "all-pairs") &&
+        strcmp(protocol, "identify"))
+        return cli_usage_error(
+            &command, "expected pairs, all-pairs, identify, videos or calibrate, not \"%s\"", protocol);
+    if (frames && !is_videos)
+        return cli_usage_error(&command, "--frames is for videos");
+    if (!is_videos && is_pairs != (pairs_path != NULL))
         return cli_usage_error(&command, "pairs and --pairs FILE go together");
     if (is_calibrate != (data != NULL))
         return cli_usage_error(&command, "calibrate and --data NAME go together");

@@ -9,9 +9,6 @@
 #include <string.h>
 
 #define NAME_SIZE 1024
-#define COLOR_KNOWN 0x2E9E4F
-#define COLOR_UNKNOWN 0x8A8A8A
-#define COLOR_AMBIGUOUS 0xF08C00
 
 static double fmr = 1e-4;
 
@@ -130,17 +127,14 @@ static void print_json(const char *path, const fn_analysis *analysis, const find
 }
 
 static int draw(const char *path, const fn_analysis *analysis, const finding *findings) {
-    static const uint32_t colors[] = {[FN_DECISION_UNKNOWN] = COLOR_UNKNOWN,
-                                      [FN_DECISION_KNOWN] = COLOR_KNOWN,
-                                      [FN_DECISION_AMBIGUOUS] = COLOR_AMBIGUOUS};
     fn_label *labels = calloc(analysis->n_faces + 1, sizeof *labels);
     if (!labels) {
         cli_error("%s: out of memory", path);
         return CLI_INPUT_FAILED;
     }
     for (size_t i = 0; i < analysis->n_faces; i++)
-        labels[i] =
-            (fn_label){analysis->faces[i].box, shown_name(&findings[i]), colors[findings[i].match.decision]};
+        labels[i] = (fn_label){analysis->faces[i].box, shown_name(&findings[i]),
+                               cli_color(findings[i].match.decision)};
     int code = cli_draw(path, analysis, labels);
     free(labels);
     return code;

@@ -82,6 +82,10 @@ int cli_name_is_free(const char *name) {
            strcmp(name, fn_decision_name(FN_DECISION_AMBIGUOUS)) != 0;
 }
 
+uint32_t cli_color(fn_decision decision) {
+    return decision == FN_DECISION_KNOWN ? 0x2E9E4F : decision == FN_DECISION_UNKNOWN ? 0x8A8A8A : 0xF08C00;
+}
+
 // Two significant digits, thousands apart: 12345 as "12,000".
 static void format_count(char *dst, size_t size, double value) {
     double step = pow(10, fmax(0, floor(log10(value)) - 1));

@@ -13,6 +13,9 @@ const cli_verb cli_verbs[] = {
     {"compare", cmd_compare, "say how alike the faces of two or more photographs are"},
     {"enroll", cmd_enroll, "remember people by their photographs"},
     {"identify", cmd_identify, "name the people in photographs"},
+    {"live", cmd_live, "name the people before a camera"},
+    {"recognize-video", cmd_recognize_video, "tell who is in a video, and when"},
+    {"capture", cmd_capture, "take pictures of one person's face with a camera"},
     {"classify", cmd_classify, "train a classifier of people and ask it"},
     {"people", cmd_people, "list, show, rename, merge and remove people"},
     {"eval", cmd_eval, "measure recognition on photographs of known people"},
@@ -40,7 +43,7 @@ static const cli_verb *find(const char *name) {
 static void print_verbs(void) {
     puts("usage: facenet VERB [OPTION...] [WORD...]\n\nPhotographs go in, names come out.\n");
     for (const cli_verb *verb = cli_verbs; verb->name; verb++)
-        printf("  %-10s %s\n", verb->name, verb->help);
+        printf("  %-15s %s\n", verb->name, verb->help);
     printf("\n\"facenet help VERB\" says more about one of them.\n\nExit codes: %s\n", cli_exit_codes);
 }
 

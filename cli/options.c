@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-cli_settings cli;
+cli_settings cli = {.reconnects = -1}; // no limit; the others: not given
 
 static const struct shared {
     unsigned group;
@@ -59,6 +59,34 @@ static const struct shared {
      {"json", 0, NULL, "JSON lines instead of tab-separated fields", CLI_FLAG, &cli.json, 0, 0}},
     {CLI_SHARED_OUTPUT,
      {"quiet", 'q', NULL, "only errors on stderr: no progress, no notes", CLI_FLAG, &cli.quiet, 0, 0}},
+    {CLI_SHARED_SOURCE,
+     {"source", 0, "SOURCE",
+      "camera (0, /dev/video0), stream (rtsp://..., http://...), file, folder of pictures, or - [0]",
+      CLI_TEXT, &cli.source, 0, 0}},
+    {CLI_SHARED_SOURCE,
+     {"camera-size", 0, "WxH", "what to ask a camera for, as 1280x720 [what it offers]", CLI_TEXT,
+      &cli.camera_size, 0, 0}},
+    {CLI_SHARED_SOURCE,
+     {"reconnects", 0, "N", "tries in a row to reach a stream that broke off; 0: none [no limit]", CLI_COUNT,
+      &cli.reconnects, 0, 1000000}},
+    {CLI_SHARED_VIDEO,
+     {"policy", 0, "every|newest",
+      "every frame in order, or at the speed of life, leaving out what is late [a file: every, else newest]",
+      CLI_CHOICE, &cli.policy, 0, 0}},
+    {CLI_SHARED_VIDEO,
+     {"loop", 0, NULL, "begin a file or folder again at its end", CLI_FLAG, &cli.loop, 0, 0}},
+    {CLI_SHARED_VIDEO,
+     {"timeout", 0, "SECONDS", "longest silence of a source, at its opening too [10]", CLI_REAL, &cli.timeout,
+      0.1, 86400}},
+    {CLI_SHARED_VIDEO,
+     {"fps", 0, "RATE", "frames per second to ask a camera for; of a folder of pictures [25]", CLI_REAL,
+      &cli.fps, 0.1, 1000}},
+    {CLI_SHARED_WATCH,
+     {"every", 0, "N", "look for faces in each so many frames and follow them between [1]", CLI_COUNT,
+      &cli.every, 1, 1000}},
+    {CLI_SHARED_WATCH,
+     {"fmr", 0, "RATE", "share of different pairs that may be taken for one person, in a single look [1e-4]",
+      CLI_REAL, &cli.fmr, 1e-12, 0.5}},
 };
 #define N_SHARED (sizeof shared / sizeof *shared)
 
@@ -151,6 +179,18 @@ static int parse_number(double *out, const char *text, const cli_option *option)
            *out >= option->min && *out <= option->max;
 }
 
+static int add_text(const cli_command *command, const cli_option *option, const char *text) {
+    const char **texts = option->value;
+    int n = 0;
+    while (texts[n])
+        n++;
+    if (!*text || n >= (int)option->max)
+        return cli_usage_error(command, "--%s wants %s, at most %.0f times", option->name, option->argument,
+                               option->max);
+    texts[n] = text;
+    return -1;
+}
+
 // Stores the value, or says what was expected.
 static int set(const cli_command *command, const cli_option *option, const char *text) {
     double number;
@@ -164,6 +204,8 @@ static int set(const cli_command *command, const cli_option *option, const char 
                                    option->argument);
         *(const char **)option->value = text;
         return -1;
+    case CLI_TEXTS:
+        return add_text(command, option, text);
     case CLI_CHOICE:
         if (!is_word_of(option->argument, text))
             return cli_usage_error(command, "--%s wants one of %s, not \"%s\"", option->name,

@@ -38,10 +38,11 @@ typedef struct fn_eval_options {
     // (fn_embedder_comparable): one photograph of each pair, the enrolled one, or the second of a list, is
     // embedded by it. Where all pairs are asked for each counts both ways round. NULL: one model for both.
     fn_recognizer *against;
+    int frames; // of each clip, from its first on, in fn_eval_videos; 0: 100
 } fn_eval_options;
 #define FN_EVAL_OPTIONS_VERSION 2
 #define FN_EVAL_OPTIONS_INIT                                                                                 \
-    { FN_EVAL_OPTIONS_VERSION, 0, NULL, 1, 0.0, NULL }
+    { FN_EVAL_OPTIONS_VERSION, 0, NULL, 1, 0.0, NULL, 0 }
 
 /// Verification on listed pairs, LFW's protocol (Huang et al. 2007, section III; unrestricted, labelled
 /// outside data): k folds of n same and n different pairs; the threshold of each fold is the best one of the
@@ -62,6 +63,18 @@ FN_API int fn_eval_all_pairs(char **report, fn_recognizer *recognizer, const cha
 /// against the other model), FN_ELIMIT (options->fmr is less than it can show).
 FN_API int fn_eval_identify(char **report, fn_recognizer *recognizer, const char *root,
                             const fn_eval_options *options, const fn_control *control);
+
+/// Verification on clips, the protocol of YouTube Faces (Wolf, Hassner and Maoz 2011): under root one folder
+/// per person, and in it a folder of frames (pictures; numbers in their names count as numbers) or a video
+/// file per clip. The first options->frames frames of a clip count with the face nearest the centre; frames
+/// without one are left out (frames_without_face), and a clip without any is a miss (clip_misses) and counts
+/// with central boxes. Two clips are as far apart as the root of the mean squared distance over all pairs of
+/// their frames. pairs: a list with a fold's number, PERSON/CLIP, PERSON/CLIP and 1 (one person) or 0 (two)
+/// on each line, parted by commas or tabs; NULL: every pair of clips, where the accuracy is that of up to
+/// ten folds of people, with as many pairs of one person as of two. Keys as fn_eval_pairs, and
+/// mean_similarity_same and _different (cosine), mean_squared_distance_same and _different.
+FN_API int fn_eval_videos(char **report, fn_recognizer *recognizer, const char *pairs, const char *root,
+                          const fn_eval_options *options, const fn_control *control);
 
 /// Measures what distances mean: the calibration JSON (match.h) of the recogniser's embedder over every pair
 /// of photographs under root; with options->against, what those between its vectors and the other model's

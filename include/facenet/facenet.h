@@ -21,6 +21,7 @@
 #include <facenet/quality.h>
 #include <facenet/store.h>
 #include <facenet/stream.h>
+#include <facenet/timeline.h>
 #include <facenet/track.h>
 #include <facenet/train.h>
 #include <facenet/video.h>

@@ -86,6 +86,10 @@ FN_API void fn_stream_free(fn_stream *stream);
 /// hands over the tracks that still lived. Errors: as fn_video_next, and FN_ENOMEM.
 FN_API int fn_stream_next(fn_stream *stream, const fn_stream_frame **out);
 
+/// 1 as soon as fn_stream_next would not wait; 0 when it still would after timeout_ms. For a caller that has
+/// a window to keep alive meanwhile; from the thread that calls fn_stream_next.
+FN_API int fn_stream_wait(fn_stream *stream, int timeout_ms);
+
 /// People were added or removed: from the next frame on faces are decided by this index, and votes begin
 /// anew. The index before may be freed when this returns. Errors as fn_stream_open.
 FN_API int fn_stream_set_index(fn_stream *stream, const fn_index *index);

@@ -17,6 +17,8 @@ unsigned fn_cpu_flags(void) {
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
         flags |= FN_CPU_AVX2;
+    if (__builtin_cpu_supports("avx512f"))
+        flags |= FN_CPU_AVX512;
 #endif
     return flags & atomic_load(&allowed);
 }

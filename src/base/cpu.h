@@ -4,7 +4,10 @@
 #ifndef FN_BASE_CPU_H
 #define FN_BASE_CPU_H
 
-enum { FN_CPU_AVX2 = 1 }; // AVX2 and FMA together
+enum {
+    FN_CPU_AVX2 = 1,   // AVX2 and FMA together
+    FN_CPU_AVX512 = 2, // AVX-512 F
+};
 
 /// The flags of this processor, less what the mask takes away.
 unsigned fn_cpu_flags(void);

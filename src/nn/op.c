@@ -110,6 +110,24 @@ static void ints_of(const fn_node *node, const char *name, int64_t *dst, int n, 
         dst[i] = attr && attr->kind == FN_ATTR_INTS && i < attr->n ? attr->ints[i] : otherwise;
 }
 
+int fn_slope_per_channel(const fn_shape *slope, const fn_shape *x) {
+    if (x->rank < 2 || slope->rank < 1 || slope->rank > x->rank)
+        return 0;
+    if (slope->rank == 1)
+        return slope->dim[0] == x->dim[1];
+    for (int i = 0; i < x->rank; i++) {
+        int k = i - (x->rank - slope->rank);
+        if ((k < 0 ? 1 : slope->dim[k]) != (i == 1 ? x->dim[1] : 1))
+            return 0;
+    }
+    return 1;
+}
+
+int fn_added_per_column(const fn_shape *added, int64_t n) {
+    return (added->rank == 1 && added->dim[0] == n) ||
+           (added->rank == 2 && added->dim[0] == 1 && added->dim[1] == n);
+}
+
 int fn_window_of(fn_window *w, const fn_node *node, const int64_t kernel[2], int64_t height, int64_t width) {
     const int64_t size[2] = {height, width};
     const fn_attr *auto_pad = fn_node_attr(node, "auto_pad");

@@ -47,8 +47,8 @@ typedef struct fn_pass {
     uint64_t seed;    // dropout masks are a function of seed, step, node and place:
     uint32_t step;    // the same pass twice drops the same numbers
     int first_row;    // of the batch in a larger one that is passed in chunks
-    /// Called by a backward pass, when not NULL, as soon as gradients[first .. first + count) are complete:
-    /// last layers first.
+    /// Called by a backward pass, when not NULL, once per parameter, frozen ones too, as soon as all
+    /// gradients from `first` on are complete: last layers first.
     void (*ready)(void *user, size_t first, size_t count);
     /// Adds `n` doubles over all processes, for batch-norms with common statistics; NULL: each its own.
     void (*reduce)(void *user, double *sums, int n);
@@ -121,6 +121,10 @@ int fn_infer_ints(const fn_infer_args *args, const char *attribute, int input, i
                   int *n_out);
 /// The same when running.
 int fn_run_ints(const fn_run_args *args, const char *attribute, int input, int64_t *dst, int max);
+/// 1 when a PRelu's slope has one number per channel of x: (C), or C among ones where x has its channels.
+int fn_slope_per_channel(const fn_shape *slope, const fn_shape *x);
+/// 1 when what a Gemm of n columns adds has one number per column: (n), or (1, n).
+int fn_added_per_column(const fn_shape *added, int64_t n);
 /// Windows of convolution and pooling: kernel, strides, pads (top, left, bottom, right), dilations,
 /// auto_pad resolved for the input, and the output size.
 typedef struct fn_window {

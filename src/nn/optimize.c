@@ -236,7 +236,7 @@ static void fuse_activations(fn_graph *g, const fn_inferred *inferred) {
             const fn_shape *x = &inferred->values[act->inputs[0]].shape;
             f.activation = FN_ACT_PRELU;
             f.slope = act->inputs[1];
-            if (x->rank < 2 || fn_shape_count(&g->values[f.slope].shape) != x->dim[1] || x->dim[1] == 1)
+            if (!fn_slope_per_channel(&g->values[f.slope].shape, x) || x->dim[1] == 1)
                 continue;
         } else {
             continue;

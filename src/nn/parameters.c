@@ -13,17 +13,37 @@ enum { ALIGN = 16 }; // numbers: 64 bytes of floats
 
 enum { FIXED, STATISTIC, TRAINED };
 
+/// What is added to the result of a layer, a number per feature: exporters write a dense layer's bias so.
+/// Other constants in sums and products belong to the pre-processing, or are no numbers to learn.
+static int is_bias(const fn_graph *g, const fn_node *node, int k) {
+    if (strcmp(node->op->name, "Add") != 0)
+        return 0;
+    const fn_shape *bias = &g->values[node->inputs[k]].shape;
+    int producer = g->values[node->inputs[1 - k]].producer;
+    const fn_node *layer = producer >= 0 ? &g->nodes[producer] : NULL;
+    if (!layer || layer->n_inputs < 2 || layer->inputs[1] < 0)
+        return 0;
+    const fn_shape *w = &g->values[layer->inputs[1]].shape;
+    if (strcmp(layer->op->name, "MatMul") == 0)
+        return w->rank == 2 && fn_added_per_column(bias, w->dim[1]);
+    return strcmp(layer->op->name, "Conv") == 0 && bias->rank >= 3 &&
+           fn_slope_per_channel(bias, &(fn_shape){4, {1, w->dim[0], 1, 1}});
+}
+
 /// What input k of a node makes of the constant that it reads.
 static int role_of(const fn_graph *g, const fn_node *node, int k) {
     int v = node->inputs[k];
     if (v < 0 || !g->values[v].data || g->values[v].dtype != FN_F32 || k >= 32)
         return FIXED;
-    return node->op->trainable >> k & 1 ? TRAINED : node->op->statistics >> k & 1 ? STATISTIC : FIXED;
+    return node->op->trainable >> k & 1 || is_bias(g, node, k) ? TRAINED
+           : node->op->statistics >> k & 1                     ? STATISTIC
+                                                               : FIXED;
 }
 
-/// Kernels and matrices are first factors of many inputs; what is added or scales a channel does not decay.
-static int decays(const fn_node *node, int k, const fn_shape *shape) {
-    return k == 1 && shape->rank >= 2 && strcmp(node->op->name, "PRelu") != 0;
+/// Kernels and matrices are factors of many inputs; what is added or scales a channel does not decay.
+static int decays(const fn_node *node, int k) {
+    return k == 1 && (strcmp(node->op->name, "Conv") == 0 || strcmp(node->op->name, "Gemm") == 0 ||
+                      strcmp(node->op->name, "MatMul") == 0);
 }
 
 static void add(fn_parameter *p, const fn_graph *g, int value, int node, size_t *size) {
@@ -51,7 +71,7 @@ int fn_parameters_open(fn_parameters *out, const fn_graph *g) {
             out->n_statistics += r == STATISTIC && role[v] == FIXED;
             out->n_statistics -= r == TRAINED && role[v] == STATISTIC;
             role[v] = r > role[v] ? r : role[v];
-            decay[v] |= decays(node, k, &g->values[v].shape);
+            decay[v] |= decays(node, k);
         }
     }
     out->trained = fn_calloc((size_t)out->n_trained, sizeof *out->trained);
@@ -112,6 +132,22 @@ int fn_parameters_norm_is_frozen(const fn_parameters *p, const fn_node *node) {
         n += trained >= 0;
     }
     return n > 0;
+}
+
+int fn_parameters_bias_is_idle(const fn_parameters *p, const fn_graph *g, const fn_node *node) {
+    const fn_node *norm = NULL;
+    int n = 0;
+    if (strcmp(node->op->name, "Conv") != 0)
+        return 0;
+    for (int i = 0; i < g->n_outputs; i++)
+        n += g->outputs[i] == node->outputs[0];
+    for (int i = 0; i < g->n_nodes && n < 2; i++)
+        for (int k = 0; k < g->nodes[i].n_inputs; k++)
+            if (g->nodes[i].inputs[k] == node->outputs[0]) {
+                norm = &g->nodes[i];
+                n++;
+            }
+    return n == 1 && norm && norm->op->statistics && !fn_parameters_norm_is_frozen(p, norm);
 }
 
 static void load(const fn_parameter *p, int n, const fn_graph *g, float *dst, size_t size) {

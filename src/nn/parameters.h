@@ -37,6 +37,11 @@ int fn_parameters_freeze(fn_parameters *parameters, const char *prefix);
 /// 1 for a batch-norm that stays as it is because its parameters are frozen.
 int fn_parameters_norm_is_frozen(const fn_parameters *parameters, const fn_node *node);
 
+/// 1 for a convolution whose result only a batch-norm reads: while that norm takes its statistics from the
+/// batch, the mean takes the bias away again, so that its gradient is zero, and rounding all that a sum would
+/// find.
+int fn_parameters_bias_is_idle(const fn_parameters *parameters, const fn_graph *graph, const fn_node *node);
+
 /// Numbers in both directions between the graph's constants and the blocks (gaps become zero).
 void fn_parameters_load(const fn_parameters *parameters, const fn_graph *graph, float *weights,
                         float *statistics);

@@ -270,6 +270,8 @@ static int backward(void *p_, const fn_pass *pass, const void *d_output, void *d
         const fn_op_def *op = IS_DOUBLE ? fn_op_f64(node->op) : node->op;
         if (computes(p, node) && is_learning(p, node)) {
             fn_run_args args = run_args(p, pass, node, &c);
+            if (!pass->frozen_norms && fn_parameters_bias_is_idle(parameters, g, node))
+                c.din[2] = NULL;
             op->backward(&(fn_grad_args){args, pass, i, p->saved[i], c.dout, c.din});
         }
         for (; next >= 0 && parameters->trained[next].node >= i; next--)

@@ -4,14 +4,20 @@
 #include "pipeline/queue.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <string.h>
+#include <time.h>
 
 void fn_queue_init(fn_queue *queue, int size) {
     assert(size >= 1 && size <= FN_QUEUE_MAX);
+    pthread_condattr_t monotonic;
     memset(queue, 0, sizeof *queue);
     queue->size = size;
     pthread_mutex_init(&queue->lock, NULL);
-    pthread_cond_init(&queue->changed, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&queue->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
 }
 
 void fn_queue_destroy(fn_queue *queue) {
@@ -50,6 +56,24 @@ void *fn_queue_pop(fn_queue *queue) {
     void *item = queue->is_stopped ? NULL : take(queue);
     pthread_mutex_unlock(&queue->lock);
     return item;
+}
+
+int fn_queue_wait(fn_queue *queue, int timeout_ms) {
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += timeout_ms / 1000;
+    until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    pthread_mutex_lock(&queue->lock);
+    while (!queue->n && !queue->is_stopped)
+        if (pthread_cond_timedwait(&queue->changed, &queue->lock, &until) == ETIMEDOUT)
+            break;
+    const int ready = queue->n || queue->is_stopped;
+    pthread_mutex_unlock(&queue->lock);
+    return ready;
 }
 
 void *fn_queue_drain(fn_queue *queue) {

@@ -25,6 +25,8 @@ void fn_queue_destroy(fn_queue *queue);
 int fn_queue_push(fn_queue *queue, void *item);
 /// Waits for an item; NULL when the queue was stopped.
 void *fn_queue_pop(fn_queue *queue);
+/// 1 as soon as fn_queue_pop would not wait; 0 when it still would after so long.
+int fn_queue_wait(fn_queue *queue, int timeout_ms);
 /// What is left in it after a stop, one by one; NULL: nothing.
 void *fn_queue_drain(fn_queue *queue);
 /// Both sides return at once from now on.

@@ -445,6 +445,10 @@ int fn_stream_next(fn_stream *stream, const fn_stream_frame **out) {
     return FN_OK;
 }
 
+int fn_stream_wait(fn_stream *stream, int timeout_ms) {
+    return stream->last || fn_queue_wait(&stream->followed, timeout_ms > 0 ? timeout_ms : 0);
+}
+
 int fn_stream_set_index(fn_stream *stream, const fn_index *index) {
     if (!stream->tracker)
         return fn_fail(FN_EINVAL, "a stream that follows nobody needs no index");

@@ -32,10 +32,44 @@ cmp out calibration.json && fail "the calibration went to standard output"
 expect 0 eval identify --seed 2 people
 out_has '"gallery": 1'
 
+# Clips: folders of frames, of which the first two count (9 before 10), and a list of pairs. Every frame of a
+# clip is one photograph here, so two clips are as far apart as two photographs.
+for clip in Ada/a=1 Ada/b=3 Bea/a=2 Bea/b=4; do
+    mkdir -p "clips/${clip%=*}"
+    for i in 9 10; do
+        ln -s "$FACENET_DEMO/sample${clip#*=}.jpg" "clips/${clip%=*}/f$i.jpg"
+    done
+    echo "no picture" >"clips/${clip%=*}/f11.jpg"
+done
+expect 0 eval videos --frames 2 clips
+out_has '"protocol": "videos"'
+out_has '"clips": 4'
+out_has '"frames": 8'
+out_has '"folds": 1'
+out_has '"different_pairs": 4'
+cp out first
+expect 0 eval all-pairs people
+equal "$(grep '"auc":' first)" "$(grep '"auc":' out)"
+expect 0 eval videos --no-cache --jobs 1 --frames 2 clips
+cmp first out || fail "without the cache the report is another"
+printf 'split, first, second, same\n1, Ada/a, Ada/b, 1\n1, Ada/a, Bea/a, 0\n2\tBea/a\tBea/b\t1\n2\tAda/b\tBea/b\t0\n' >clips.txt
+expect 0 eval videos --frames 2 --pairs clips.txt clips
+out_has '"folds": 2'
+out_has '"judged_pairs": 4'
+expect 0 eval videos clips
+err_has "left out"
+sed 's/Bea.b/Bea\/c/' clips.txt >others.txt
+expect 1 eval videos --frames 2 --pairs others.txt clips
+err_has "Bea/c: listed, but not there"
+rm clips/Ada/a/f9.jpg clips/Ada/a/f10.jpg
+expect 1 eval videos --pairs clips.txt clips
+err_has "Ada/a: listed, but none of its frames could be read"
+expect 2 eval pairs --frames 2 --pairs pairs.txt people
+
 expect 2 eval
 expect 2 eval pairs
 expect 2 eval everything people
-err_has "expected pairs, all-pairs, identify or calibrate"
+err_has "expected pairs, all-pairs, identify, videos or calibrate"
 expect 2 eval pairs people
 err_has "pairs and --pairs FILE go together"
 expect 2 eval all-pairs --pairs pairs.txt people

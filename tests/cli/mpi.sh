@@ -42,6 +42,18 @@ for loss in triplet arcface; do
     rm -rf before one several
 done
 
+# A whole network with a hundred layers, where a number that rounding moves over an edge would show.
+step="--data train --arch nn4.small2 --loss triplet --batch 8 --people-per-batch 4 --images-per-person 2
+    --optimizer sgd --momentum 0 --epochs 1 --steps-per-epoch 1 -q"
+expect 0 train $step --lr 1e-30 --out before
+expect 0 train $step --lr 0.5 --out one
+ranks 2 train $step --lr 0.5 --sync-norms --out several || fail "2 ranks: $(cat err)"
+read -r worst tensor all <<<"$("$apart" before/last.onnx one/last.onnx several/last.onnx)"
+echo "nn4.small2, 2 ranks: the worst tensor is $tensor, apart by $worst; all together $all"
+awk -v w="$worst" -v a="$all" 'BEGIN { exit !(w > 0 && w <= 1e-5 && a <= 1e-4) }' ||
+    fail "nn4.small2: 2 ranks take another step than one: $tensor $worst, all $all"
+rm -rf before one several
+
 small="--data train --val-data val --arch tiny --template arcface-112 --optimizer adam --people-per-batch 8 --ema 0.9"
 # The same number of ranks gives the same run, to the last bit.
 ranks 2 train $small --out once --epochs 6 --chunk 9 -q || fail "$(cat err)"

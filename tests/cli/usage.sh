@@ -14,7 +14,7 @@ expect 0 --version
 out_has "facenet "
 expect 0 version
 
-for verb in detect align embed compare enroll eval dataset identify people model train version; do
+for verb in detect align embed capture compare enroll eval dataset identify live people recognize-video model train version; do
     expect 0 $verb --help
     out_has "usage: facenet $verb"
     cp out help

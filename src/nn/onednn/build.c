@@ -401,7 +401,7 @@ int fn_dnnl_build_node(fn_dnnl_plan *p, const fn_node *node) {
         fn_node_float(node, "alpha", 1) == 1 && fn_node_float(node, "beta", 1) == 1 &&
         (node->n_inputs < 3 || node->inputs[2] < 0 ||
          (g->values[node->inputs[2]].data &&
-          fn_shape_count(&g->values[node->inputs[2]].shape) == y->shape.dim[1])))
+          fn_added_per_column(&g->values[node->inputs[2]].shape, y->shape.dim[1]))))
         return build_gemm(p, node);
     if (strcmp(op, "MaxPool") == 0 || strcmp(op, "AveragePool") == 0 || strcmp(op, "GlobalAveragePool") == 0)
         return build_pool(p, node);

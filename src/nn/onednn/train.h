@@ -23,9 +23,8 @@ enum {
 
 /// Where the mean and variance of a batch-norm come from.
 typedef enum fn_dnnl_norms {
-    FN_DNNL_NORMS_OWN,    // of the batch
+    FN_DNNL_NORMS_BATCH,  // of the batch, or of those of all processes
     FN_DNNL_NORMS_FROZEN, // the running ones
-    FN_DNNL_NORMS_COMMON, // of the batches of all processes
     FN_DNNL_N_NORMS
 } fn_dnnl_norms;
 
@@ -44,7 +43,7 @@ typedef struct fn_dnnl_copy {
     fn_dnnl_operand at;
 } fn_dnnl_copy;
 
-#define FN_DNNL_MAX_PARTS 16 // readers of one value
+#define FN_DNNL_MAX_PARTS 16 // that are summed at once
 
 /// Gradients of a value that its readers have made, still to be summed.
 typedef struct fn_dnnl_parts {
@@ -84,7 +83,8 @@ int fn_dnnl_value_plain(fn_dnnl_train *t, int value, fn_dnnl_operand *out);
 /// A four-dimensional value in blocks of channels, of the plan's type or of float.
 int fn_dnnl_value_blocked(fn_dnnl_train *t, int value, dnnl_data_type_t type, fn_dnnl_operand *out);
 
-/// Adds a part to the gradient of a value; nothing when nobody wants it.
+/// Adds a part to the gradient of a value, to the caller's block where that is a parameter; nothing when
+/// nobody wants it.
 int fn_dnnl_give_gradient(fn_dnnl_train *t, int value, const fn_dnnl_operand *part);
 /// The sum of the parts, in layout md (NULL: as it comes). 0 in *present: there are none.
 int fn_dnnl_take_gradient(fn_dnnl_train *t, int value, const dnnl_memory_desc_t *md, fn_dnnl_operand *out,
@@ -95,20 +95,31 @@ int fn_dnnl_parameter_gradient(const fn_dnnl_train *t, int value, fn_dnnl_operan
 int fn_dnnl_train_forward_node(fn_dnnl_train *t, const fn_node *node);  // train_forward.c
 int fn_dnnl_train_backward_node(fn_dnnl_train *t, const fn_node *node); // train_backward.c
 
+/// The matrix of a dense layer as oneDNN sees it, (out, in), wherever the node's own order puts its numbers.
+dnnl_memory_desc_t fn_dnnl_dense_weights(const fn_dnnl_train *t, const fn_node *node);
+
 /// Scalar constant that a Mul multiplies with, 1 when the node is one.
 int fn_dnnl_is_scaling(const fn_dnnl_train *t, const fn_node *node, float *factor);
 
 // --- train_calls.c: steps that oneDNN has no primitive for ----------------------------------------------
 
-fn_dnnl_call fn_dnnl_zero;               // operand
-fn_dnnl_call fn_dnnl_accumulate;         // from, to: dense floats
-fn_dnnl_call fn_dnnl_running_statistics; // mean, variance, running mean, running variance; number: of items
-fn_dnnl_call fn_dnnl_ready;              // number: of the parameter
-fn_dnnl_call fn_dnnl_l2_pool;            // x, y: blocked floats
-fn_dnnl_call fn_dnnl_l2_pool_backward;   // x, y, dy, dx: blocked floats
+fn_dnnl_call fn_dnnl_zero;             // operand
+fn_dnnl_call fn_dnnl_accumulate;       // from, to: dense floats
+fn_dnnl_call fn_dnnl_ready;            // number: of the parameter
+fn_dnnl_call fn_dnnl_l2_pool;          // x, y: blocked floats
+fn_dnnl_call fn_dnnl_l2_pool_backward; // x, y, dy, dx: blocked floats
 /// Inputs, output, saved; and for the way back: gradient of the output, gradients of the inputs.
 fn_dnnl_call fn_dnnl_reference_train;
 fn_dnnl_call fn_dnnl_reference_backward;
+
+// --- train_norm.c: batch-norm with the statistics of the batch ------------------------------------------
+
+/// Room for what a norm of a blocked tensor sums up.
+dnnl_memory_desc_t fn_dnnl_norm_scratch(const dnnl_memory_desc_t *md);
+/// x, y, mean, variance, scale, shift, running mean, running variance, scratch. number: 1 with a relu behind.
+fn_dnnl_call fn_dnnl_norm;
+/// x, dy, mean, variance, scale, shift; what is wanted of d scale, d shift (both added to) and dx; scratch.
+fn_dnnl_call fn_dnnl_norm_backward;
 
 /// 1 where a batch-norm uses the running statistics: all do, or its own parameters are frozen.
 static inline int fn_dnnl_norm_is_frozen(const fn_dnnl_train *t, const fn_node *node) {

@@ -81,7 +81,8 @@ static int conv_weights(fn_dnnl_train *t, const fn_node *node, const fn_dnnl_ope
     fn_dnnl_operand dw, db, dw_sum, db_sum, operands[4];
     int bias = node->n_inputs > 2 ? node->inputs[2] : -1;
     int with_weights = fn_dnnl_parameter_gradient(t, node->inputs[1], &dw_sum);
-    int with_bias = bias >= 0 && fn_dnnl_parameter_gradient(t, bias, &db_sum);
+    int idle = t->norms == FN_DNNL_NORMS_BATCH && fn_parameters_bias_is_idle(t->parameters, t->graph, node);
+    int with_bias = bias >= 0 && !idle && fn_dnnl_parameter_gradient(t, bias, &db_sum);
     dnnl_primitive_desc_t pd;
     if (!with_weights && !with_bias)
         return FN_OK;
@@ -147,10 +148,13 @@ static int dense(fn_dnnl_train *t, const fn_node *node, const fn_dnnl_operand *d
     const fn_dnnl_trace *trace = trace_of(t);
     int bias = node->n_inputs > 2 ? node->inputs[2] : -1, rc = FN_OK;
     fn_dnnl_operand dw, db, dw_sum, db_sum, w = t->values[node->inputs[1]];
+    w.md = fn_dnnl_dense_weights(t, node);
     int with_weights = fn_dnnl_parameter_gradient(t, node->inputs[1], &dw_sum);
     int with_bias = bias >= 0 && fn_dnnl_parameter_gradient(t, bias, &db_sum);
     dnnl_inner_product_desc_t d;
     dnnl_primitive_desc_t pd;
+    if (with_bias)
+        db_sum.md = fn_dnnl_plain(&(fn_shape){1, {dy->md.dims[1]}});
     if (with_weights || with_bias) {
         rc = fn_dnnl_describe(&pd, &t->program,
                               dnnl_inner_product_backward_weights_desc_init(
@@ -184,12 +188,30 @@ static int dense(fn_dnnl_train *t, const fn_node *node, const fn_dnnl_operand *d
                                  (fn_dnnl_operand[3]){*dy, w}, 2);
 }
 
-static int batch_norm(fn_dnnl_train *t, const fn_node *node, const fn_dnnl_operand *dy) {
+/// A norm with the statistics of the batch.
+static int own_norm(fn_dnnl_train *t, const fn_node *node, const fn_dnnl_operand *dy) {
     const fn_dnnl_trace *trace = trace_of(t);
-    int relu = trace->result != node->outputs[0];
-    unsigned flags = dnnl_use_scale | dnnl_use_shift |
-                     (fn_dnnl_norm_is_frozen(t, node) ? dnnl_use_global_stats : 0U) |
-                     (relu ? dnnl_fuse_norm_relu : 0U);
+    fn_dnnl_operand scratch, d_scale = {0}, d_shift = {0}, dx = {0};
+    dnnl_memory_desc_t scratch_md = fn_dnnl_norm_scratch(&trace->src.md);
+    fn_dnnl_parameter_gradient(t, node->inputs[1], &d_scale);
+    fn_dnnl_parameter_gradient(t, node->inputs[2], &d_shift);
+    int rc = fn_dnnl_buffer(&t->program, &scratch, &scratch_md);
+    if (rc == FN_OK && t->wanted[node->inputs[0]])
+        rc = fn_dnnl_buffer(&t->program, &dx, &trace->src.md);
+    if (rc == FN_OK)
+        rc = fn_dnnl_add_call(
+            &t->program, fn_dnnl_norm_backward, node, t->inferred, trace->result != node->outputs[0],
+            (fn_dnnl_operand[]){trace->src, *dy, trace->mean, trace->variance, t->values[node->inputs[1]],
+                                t->values[node->inputs[2]], d_scale, d_shift, dx, scratch},
+            10);
+    return rc < 0 ? rc : fn_dnnl_give_gradient(t, node->inputs[0], &dx);
+}
+
+/// A norm with the running statistics.
+static int frozen_norm(fn_dnnl_train *t, const fn_node *node, const fn_dnnl_operand *dy) {
+    const fn_dnnl_trace *trace = trace_of(t);
+    unsigned flags = dnnl_use_scale | dnnl_use_shift | dnnl_use_global_stats |
+                     (trace->result != node->outputs[0] ? dnnl_fuse_norm_relu : 0U);
     fn_dnnl_operand d_scale, d_shift, sum;
     dnnl_memory_desc_t per_channel = fn_dnnl_plain(fn_dnnl_shape_of(t, node->inputs[1]));
     dnnl_batch_normalization_desc_t d;
@@ -385,10 +407,10 @@ static int primitive(fn_dnnl_train *t, const fn_node *node, const fn_dnnl_operan
     float factor;
     if (strcmp(op, "Conv") == 0)
         return conv(t, node, dy);
-    if (strcmp(op, "Gemm") == 0)
+    if (strcmp(op, "Gemm") == 0 || strcmp(op, "MatMul") == 0)
         return dense(t, node, dy);
     if (strcmp(op, "BatchNormalization") == 0)
-        return batch_norm(t, node, dy);
+        return frozen_norm(t, node, dy);
     if (strcmp(op, "LRN") == 0)
         return lrn(t, node, dy);
     if (strcmp(op, "Relu") == 0)
@@ -421,6 +443,8 @@ static int pass_back(fn_dnnl_train *t, const fn_node *node) {
         return rc;
     if (trace->hint)
         return primitive(t, node, &dy);
+    if (strcmp(op, "BatchNormalization") == 0 && trace->mean.place != FN_DNNL_NOWHERE)
+        return own_norm(t, node, &dy);
     if (strcmp(op, "LpPool") == 0)
         return l2_pool(t, node, &dy);
     if (strcmp(op, "Concat") == 0)
@@ -434,8 +458,9 @@ static int pass_back(fn_dnnl_train *t, const fn_node *node) {
 
 int fn_dnnl_train_backward_node(fn_dnnl_train *t, const fn_node *node) {
     int rc = pass_back(t, node);
-    for (int i = 0; i < t->parameters->n_trained && rc == FN_OK; i++)
-        if (t->parameters->trained[i].node == t->node && !t->parameters->trained[i].frozen)
+    for (int i = t->parameters->n_trained - 1; i >= 0 && rc == FN_OK;
+         i--) // frozen ones have none to wait for
+        if (t->parameters->trained[i].node == t->node)
             rc = fn_dnnl_add_call(&t->program, fn_dnnl_ready, node, t->inferred, i, NULL, 0);
     return rc;
 }

@@ -21,20 +21,6 @@ void fn_dnnl_accumulate(const fn_dnnl_step *step, void *const *at, const void *c
         to[i] += from[i];
 }
 
-void fn_dnnl_running_statistics(const fn_dnnl_step *step, void *const *at, const void *context) {
-    const float *mean = at[0], *variance = at[1];
-    float *running_mean = at[2], *running_variance = at[3];
-    float momentum = ((const fn_dnnl_context *)context)->pass->momentum;
-    int64_t channels = step->operands[0].md.dims[0];
-    float unbiased = step->number > 1 ? (float)step->number / (float)(step->number - 1) : 1.0F;
-    if (momentum <= 0)
-        return;
-    for (int64_t c = 0; c < channels; c++) {
-        running_mean[c] += momentum * (mean[c] - running_mean[c]);
-        running_variance[c] += momentum * (variance[c] * unbiased - running_variance[c]);
-    }
-}
-
 void fn_dnnl_ready(const fn_dnnl_step *step, void *const *at, const void *context) {
     const fn_dnnl_context *c = context;
     const fn_parameter *p = &c->train->parameters->trained[step->number];

@@ -95,13 +95,13 @@ static int conv(fn_dnnl_train *t, const fn_node *node) {
     return add_result(t, pd, arg, operands, bias >= 0 ? 3 : 2);
 }
 
+/// Gemm, or MatMul without a bias.
 static int dense(fn_dnnl_train *t, const fn_node *node) {
     const fn_shape *x = fn_dnnl_shape_of(t, node->inputs[0]), *y = fn_dnnl_shape_of(t, node->outputs[0]);
-    fn_shape ws = {2, {y->dim[1], x->dim[1]}};
     int bias = node->n_inputs > 2 ? node->inputs[2] : -1;
-    dnnl_memory_desc_t x_md = fn_dnnl_plain(x), y_md = fn_dnnl_plain(y), w_md = fn_dnnl_plain(&ws), b_md;
-    if (bias >= 0)
-        b_md = fn_dnnl_plain(fn_dnnl_shape_of(t, bias));
+    dnnl_memory_desc_t x_md = fn_dnnl_plain(x), y_md = fn_dnnl_plain(y),
+                       w_md = fn_dnnl_dense_weights(t, node),
+                       b_md = fn_dnnl_plain(&(fn_shape){1, {y->dim[1]}});
     dnnl_inner_product_desc_t d;
     dnnl_primitive_desc_t pd;
     int rc = fn_dnnl_describe(&pd, &t->program,
@@ -119,8 +119,11 @@ static int dense(fn_dnnl_train *t, const fn_node *node) {
     }
     trace_of(t)->src = operands[0];
     operands[1] = t->values[node->inputs[1]];
-    if (bias >= 0)
+    operands[1].md = w_md;
+    if (bias >= 0) {
         operands[2] = t->values[bias];
+        operands[2].md = b_md;
+    }
     return add_result(t, pd, arg, operands, bias >= 0 ? 3 : 2);
 }
 
@@ -140,53 +143,63 @@ static int only_relu(const fn_dnnl_train *t, int value) {
     return reader >= 0 && strcmp(t->graph->nodes[reader].op->name, "Relu") == 0 ? reader : -1;
 }
 
-/// Statistics of the batch or the running ones; a Relu right after it is done in the same pass.
-static int batch_norm(fn_dnnl_train *t, const fn_node *node) {
-    const fn_shape *x = fn_dnnl_shape_of(t, node->inputs[0]);
+/// With the statistics of the batch: a step of ours.
+static int own_norm(fn_dnnl_train *t, const fn_node *node, int relu) {
     fn_dnnl_trace *trace = trace_of(t);
-    int relu = only_relu(t, node->outputs[0]), frozen = fn_dnnl_norm_is_frozen(t, node);
-    unsigned flags = dnnl_use_scale | dnnl_use_shift | (frozen ? dnnl_use_global_stats : 0U) |
-                     (relu >= 0 ? dnnl_fuse_norm_relu : 0U);
-    dnnl_memory_desc_t x_md = fn_dnnl_blocked(x, t->type);
+    const fn_dnnl_operand *scale = &t->values[node->inputs[1]], *shift = &t->values[node->inputs[2]],
+                          *mean = &t->values[node->inputs[3]], *variance = &t->values[node->inputs[4]];
+    dnnl_memory_desc_t scratch_md = fn_dnnl_norm_scratch(&trace->src.md);
+    fn_dnnl_operand scratch;
+    int rc = fn_dnnl_buffer(&t->program, &trace->dst, &trace->src.md);
+    if (rc == FN_OK)
+        rc = fn_dnnl_buffer(&t->program, &trace->mean, &mean->md);
+    if (rc == FN_OK)
+        rc = fn_dnnl_buffer(&t->program, &trace->variance, &variance->md);
+    if (rc == FN_OK)
+        rc = fn_dnnl_buffer(&t->program, &scratch, &scratch_md);
+    t->values[trace->result] = trace->dst;
+    return rc < 0 ? rc
+                  : fn_dnnl_add_call(&t->program, fn_dnnl_norm, node, t->inferred, relu,
+                                     (fn_dnnl_operand[]){trace->src, trace->dst, trace->mean, trace->variance,
+                                                         *scale, *shift, *mean, *variance, scratch},
+                                     9);
+}
+
+/// With the running statistics.
+static int frozen_norm(fn_dnnl_train *t, const fn_node *node, int relu) {
+    fn_dnnl_trace *trace = trace_of(t);
+    unsigned flags =
+        dnnl_use_scale | dnnl_use_shift | dnnl_use_global_stats | (relu ? dnnl_fuse_norm_relu : 0U);
     dnnl_batch_normalization_desc_t d;
     dnnl_primitive_desc_t pd;
-    int rc =
-        fn_dnnl_describe(&pd, &t->program,
-                         dnnl_batch_normalization_forward_desc_init(
-                             &d, dnnl_forward_training, &x_md, fn_node_float(node, "epsilon", 1e-5F), flags),
-                         &d, NULL, "describing a batch-norm");
-    if (rc == FN_OK)
-        rc = fn_dnnl_value_as(t, node->inputs[0], &x_md, &trace->src);
-    if (rc == FN_OK && !frozen) {
-        dnnl_memory_desc_t per_channel = fn_dnnl_plain(&(fn_shape){1, {x->dim[1]}});
-        rc = fn_dnnl_buffer(&t->program, &trace->mean, &per_channel);
-        if (rc == FN_OK)
-            rc = fn_dnnl_buffer(&t->program, &trace->variance, &per_channel);
-    } else if (rc == FN_OK) {
-        trace->mean = t->values[node->inputs[3]];
-        trace->variance = t->values[node->inputs[4]];
-    }
-    if (rc < 0) {
-        if (pd)
-            dnnl_primitive_desc_destroy(pd);
+    trace->mean = t->values[node->inputs[3]];
+    trace->variance = t->values[node->inputs[4]];
+    int rc = fn_dnnl_describe(
+        &pd, &t->program,
+        dnnl_batch_normalization_forward_desc_init(&d, dnnl_forward_training, &trace->src.md,
+                                                   fn_node_float(node, "epsilon", 1e-5F), flags),
+        &d, NULL, "describing a batch-norm");
+    return rc < 0 ? rc
+                  : add_result(t, pd,
+                               (int[7]){DNNL_ARG_SRC, DNNL_ARG_MEAN, DNNL_ARG_VARIANCE, DNNL_ARG_SCALE,
+                                        DNNL_ARG_SHIFT},
+                               (fn_dnnl_operand[7]){trace->src, trace->mean, trace->variance,
+                                                    t->values[node->inputs[1]], t->values[node->inputs[2]]},
+                               5);
+}
+
+/// A Relu right after it is done in the same pass.
+static int batch_norm(fn_dnnl_train *t, const fn_node *node) {
+    fn_dnnl_trace *trace = trace_of(t);
+    const int relu = only_relu(t, node->outputs[0]);
+    int rc = fn_dnnl_value_blocked(t, node->inputs[0], t->type, &trace->src);
+    if (rc < 0)
         return rc;
-    }
     if (relu >= 0) {
         t->traces[relu].swallowed = 1;
         trace->result = t->graph->nodes[relu].outputs[0];
     }
-    rc = add_result(t, pd,
-                    (int[7]){DNNL_ARG_SRC, DNNL_ARG_MEAN, DNNL_ARG_VARIANCE, DNNL_ARG_SCALE, DNNL_ARG_SHIFT},
-                    (fn_dnnl_operand[7]){trace->src, trace->mean, trace->variance, t->values[node->inputs[1]],
-                                         t->values[node->inputs[2]]},
-                    5);
-    if (rc < 0 || frozen)
-        return rc;
-    return fn_dnnl_add_call(&t->program, fn_dnnl_running_statistics, node, t->inferred,
-                            (int)(fn_shape_count(x) / x->dim[1]),
-                            (fn_dnnl_operand[]){trace->mean, trace->variance, t->values[node->inputs[3]],
-                                                t->values[node->inputs[4]]},
-                            4);
+    return fn_dnnl_norm_is_frozen(t, node) ? frozen_norm(t, node, relu >= 0) : own_norm(t, node, relu >= 0);
 }
 
 static int pool(fn_dnnl_train *t, const fn_node *node) {
@@ -329,9 +342,10 @@ static int concat(fn_dnnl_train *t, const fn_node *node) {
     return rc;
 }
 
-/// Zeros around a four-dimensional value. 0 in *done when the node is not of that kind.
+/// Zeros around a four-dimensional value, whose channels begin with a block and end with one unless they are
+/// the last. 0 in *done when the node is not of that kind.
 static int pad(fn_dnnl_train *t, const fn_node *node, int *done) {
-    const fn_shape *y = fn_dnnl_shape_of(t, node->outputs[0]);
+    const fn_shape *x = fn_dnnl_shape_of(t, node->inputs[0]), *y = fn_dnnl_shape_of(t, node->outputs[0]);
     const fn_attr *attr = fn_node_attr(node, "pads");
     const int64_t *pads = attr                 ? attr->ints
                           : node->n_inputs > 1 ? t->inferred->values[node->inputs[1]].data
@@ -340,7 +354,8 @@ static int pad(fn_dnnl_train *t, const fn_node *node, int *done) {
         node->n_inputs > 2 && node->inputs[2] >= 0 ? t->inferred->values[node->inputs[2]].data : NULL;
     fn_dnnl_trace *trace = trace_of(t);
     dnnl_memory_desc_t md = fn_dnnl_blocked(y, t->type);
-    *done = y->rank == 4 && pads && pads[1] % md.format_desc.blocking.inner_blks[0] == 0 &&
+    const int64_t block = md.format_desc.blocking.inner_blks[0];
+    *done = y->rank == 4 && pads && pads[1] % block == 0 && (pads[5] == 0 || x->dim[1] % block == 0) &&
             fn_node_float(node, "value", 0) == 0 && (!value || *value == 0) &&
             (node->n_inputs < 3 || node->inputs[2] < 0 || value);
     if (!*done)
@@ -394,13 +409,38 @@ static int reference(fn_dnnl_train *t, const fn_node *node) {
                                      operands, n + 2);
 }
 
-static int is_plain_dense(const fn_dnnl_train *t, const fn_node *node) {
-    return t->values[node->inputs[1]].place == FN_DNNL_EXTERNAL && !fn_node_int(node, "transA", 0) &&
-           fn_node_int(node, "transB", 0) && fn_node_float(node, "alpha", 1) == 1 &&
-           fn_node_float(node, "beta", 1) == 1 &&
-           (node->n_inputs < 3 || node->inputs[2] < 0 ||
-            fn_shape_count(fn_dnnl_shape_of(t, node->inputs[2])) ==
-                fn_dnnl_shape_of(t, node->outputs[0])->dim[1]);
+static int is_parameter(const fn_dnnl_train *t, int value) {
+    return value >= 0 && t->parameters->of_value[value] >= 0;
+}
+
+static int is_statistic(const fn_dnnl_train *t, int value) {
+    return value >= 0 && t->parameters->statistic_of_value[value] >= 0;
+}
+
+static int is_conv(const fn_dnnl_train *t, const fn_node *node) {
+    return strcmp(node->op->name, "Conv") == 0 && is_parameter(t, node->inputs[1]) &&
+           (node->n_inputs < 3 || node->inputs[2] < 0 || is_parameter(t, node->inputs[2]));
+}
+
+/// One matrix of parameters for all rows, and a number for each column.
+static int is_dense(const fn_dnnl_train *t, const fn_node *node) {
+    const fn_shape *y = fn_dnnl_shape_of(t, node->outputs[0]);
+    int is_matmul = strcmp(node->op->name, "MatMul") == 0;
+    if ((!is_matmul && strcmp(node->op->name, "Gemm") != 0) || y->rank != 2 ||
+        !is_parameter(t, node->inputs[1]))
+        return 0;
+    return is_matmul || (!fn_node_int(node, "transA", 0) && fn_node_float(node, "alpha", 1) == 1 &&
+                         fn_node_float(node, "beta", 1) == 1 &&
+                         (node->n_inputs < 3 || node->inputs[2] < 0 ||
+                          (is_parameter(t, node->inputs[2]) &&
+                           fn_added_per_column(fn_dnnl_shape_of(t, node->inputs[2]), y->dim[1]))));
+}
+
+static int is_norm(const fn_dnnl_train *t, const fn_node *node) {
+    return strcmp(node->op->name, "BatchNormalization") == 0 &&
+           fn_dnnl_shape_of(t, node->inputs[0])->rank == 4 && is_parameter(t, node->inputs[1]) &&
+           is_parameter(t, node->inputs[2]) && is_statistic(t, node->inputs[3]) &&
+           is_statistic(t, node->inputs[4]);
 }
 
 int fn_dnnl_train_forward_node(fn_dnnl_train *t, const fn_node *node) {
@@ -413,12 +453,11 @@ int fn_dnnl_train_forward_node(fn_dnnl_train *t, const fn_node *node) {
         return FN_OK; // done by the node before; integers were worked out with the shapes
     if (node->op->is_view)
         return view(t, node);
-    if (strcmp(op, "Conv") == 0 && t->values[node->inputs[1]].place == FN_DNNL_EXTERNAL)
+    if (is_conv(t, node))
         return conv(t, node);
-    if (strcmp(op, "Gemm") == 0 && is_plain_dense(t, node))
+    if (is_dense(t, node))
         return dense(t, node);
-    if (strcmp(op, "BatchNormalization") == 0 && x->rank == 4 &&
-        (t->norms != FN_DNNL_NORMS_COMMON || fn_dnnl_norm_is_frozen(t, node)))
+    if (is_norm(t, node))
         return batch_norm(t, node);
     if (strcmp(op, "MaxPool") == 0 || strcmp(op, "AveragePool") == 0 || strcmp(op, "GlobalAveragePool") == 0)
         return pool(t, node);
@@ -428,8 +467,8 @@ int fn_dnnl_train_forward_node(fn_dnnl_train *t, const fn_node *node) {
         rc = lrn(t, node, &done);
     if (strcmp(op, "Relu") == 0)
         return eltwise(t, node, dnnl_eltwise_relu_use_dst_for_bwd, 0.0F);
-    if (strcmp(op, "PRelu") == 0 && x->rank == 4 && t->values[node->inputs[1]].place == FN_DNNL_EXTERNAL &&
-        fn_shape_count(fn_dnnl_shape_of(t, node->inputs[1])) == x->dim[1])
+    if (strcmp(op, "PRelu") == 0 && x->rank == 4 && is_parameter(t, node->inputs[1]) &&
+        fn_slope_per_channel(fn_dnnl_shape_of(t, node->inputs[1]), x))
         return prelu(t, node);
     if (fn_dnnl_is_scaling(t, node, &factor))
         return eltwise(t, node, dnnl_eltwise_linear, factor);

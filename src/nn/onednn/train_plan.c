@@ -60,18 +60,7 @@ int fn_dnnl_value_blocked(fn_dnnl_train *t, int value, dnnl_data_type_t type, fn
     return fn_dnnl_value_as(t, value, &md, out);
 }
 
-int fn_dnnl_give_gradient(fn_dnnl_train *t, int value, const fn_dnnl_operand *part) {
-    fn_dnnl_parts *parts = &t->gradients[value];
-    if (!t->wanted[value])
-        return FN_OK;
-    if (parts->n == FN_DNNL_MAX_PARTS)
-        return fn_fail(FN_ELIMIT, "value '%.80s' is read by more than %d nodes", t->graph->values[value].name,
-                       FN_DNNL_MAX_PARTS);
-    parts->part[parts->n++] = *part;
-    return FN_OK;
-}
-
-/// All parts, in the layout of the first, in one buffer.
+/// All parts become one, in layout md.
 static int sum_parts(fn_dnnl_train *t, fn_dnnl_parts *parts, const dnnl_memory_desc_t *md) {
     fn_dnnl_operand operands[FN_DNNL_MAX_PARTS + 1];
     dnnl_memory_desc_t mds[FN_DNNL_MAX_PARTS];
@@ -103,6 +92,27 @@ static int sum_parts(fn_dnnl_train *t, fn_dnnl_parts *parts, const dnnl_memory_d
     return rc;
 }
 
+int fn_dnnl_give_gradient(fn_dnnl_train *t, int value, const fn_dnnl_operand *part) {
+    fn_dnnl_parts *parts = &t->gradients[value];
+    fn_dnnl_operand sum, plain;
+    int rc = FN_OK;
+    if (!t->wanted[value])
+        return FN_OK;
+    if (fn_dnnl_parameter_gradient(t, value, &sum)) {
+        rc = fn_dnnl_as_layout(&t->program, part, &sum.md, &plain);
+        return rc < 0 ? rc
+                      : fn_dnnl_add_call(&t->program, fn_dnnl_accumulate, NULL, t->inferred, 0,
+                                         (fn_dnnl_operand[]){plain, sum}, 2);
+    }
+    if (parts->n == FN_DNNL_MAX_PARTS) {
+        const dnnl_memory_desc_t md = parts->part[0].md;
+        rc = sum_parts(t, parts, &md);
+    }
+    if (rc == FN_OK)
+        parts->part[parts->n++] = *part;
+    return rc;
+}
+
 int fn_dnnl_take_gradient(fn_dnnl_train *t, int value, const dnnl_memory_desc_t *md, fn_dnnl_operand *out,
                           int *present) {
     fn_dnnl_parts *parts = &t->gradients[value];
@@ -128,6 +138,16 @@ int fn_dnnl_parameter_gradient(const fn_dnnl_train *t, int value, fn_dnnl_operan
                              .offset = t->parameters->trained[i].offset * sizeof(float),
                              .md = fn_dnnl_plain(fn_dnnl_shape_of(t, value))};
     return 1;
+}
+
+dnnl_memory_desc_t fn_dnnl_dense_weights(const fn_dnnl_train *t, const fn_node *node) {
+    const fn_shape *w = fn_dnnl_shape_of(t, node->inputs[1]);
+    dnnl_memory_desc_t md = fn_dnnl_plain(w);
+    if (!fn_node_int(node, "transB", 0)) { // stored as (in, out)
+        dnnl_dims_t dims = {w->dim[1], w->dim[0]}, strides = {1, w->dim[1]};
+        dnnl_memory_desc_init_by_strides(&md, 2, dims, dnnl_f32, strides);
+    }
+    return md;
 }
 
 int fn_dnnl_is_scaling(const fn_dnnl_train *t, const fn_node *node, float *factor) {
@@ -170,8 +190,7 @@ static void place_values(fn_dnnl_train *t, int wants_input) {
                 t->wanted[g->nodes[i].outputs[0]] = 1;
 }
 
-// --- a program of one kind
-// ----------------------------------------------------------------------------------
+// --- a program of one kind ------------------------------------------------------------------------------
 
 static void forget_building(fn_dnnl_train *t) {
     for (int i = 0; t->traces && i < t->graph->n_nodes; i++)
@@ -326,9 +345,7 @@ static int plan_open(void **out, const fn_graph *graph, const fn_parameters *par
 }
 
 static fn_dnnl_norms kind_of(const fn_pass *pass) {
-    return pass->frozen_norms ? FN_DNNL_NORMS_FROZEN
-           : pass->reduce     ? FN_DNNL_NORMS_COMMON
-                              : FN_DNNL_NORMS_OWN;
+    return pass->frozen_norms ? FN_DNNL_NORMS_FROZEN : FN_DNNL_NORMS_BATCH;
 }
 
 static void externals_of(void **externals, const plan *p, const fn_pass *pass) {
@@ -362,6 +379,8 @@ static int backward(void *p_, const fn_pass *pass, const void *d_output, void *d
     externals_of(externals, p, pass);
     externals[FN_DNNL_D_OUTPUT] = (void *)(uintptr_t)d_output; // read only
     externals[FN_DNNL_D_INPUT] = d_input;
+    if (d_input && !t->gives_input) // nothing that learns or is asked for lies between
+        memset(d_input, 0, dnnl_memory_desc_get_size(&t->values[p->graph->inputs[0]].md));
     int end = t->program.n_steps - (!d_input && t->gives_input); // the last step hands it over
     return fn_dnnl_run(p->state[p->last], t->n_forward, end, externals, &(fn_dnnl_context){t, pass});
 }

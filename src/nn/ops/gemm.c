@@ -178,4 +178,5 @@ const fn_op_def FN_OP(matmul) = {.name = "MatMul",
                                  .infer = infer_matmul,
                                  .forward = forward_matmul,
                                  .cost = cost_matmul,
+                                 .trainable = 1U << 1,
                                  .backward = backward_matmul};
