@@ -58,7 +58,7 @@ FN_API int fn_lmnn_learn(float *L, const float *embeddings, const int *label, si
 /// How a setting fared on people that it was not learnt from.
 typedef struct fn_lmnn_trial {
     double whitening, regularization;
-    int iterations;       // 0: the start alone
+    int iterations;       // 0: the start alone; at most 30
     double error;         // mean of those of 1, 3 and 5 nearest neighbours (fn_knn_error) over all trials
     double gain, gain_se; // by which it is below that of the vectors as they are (of the plain start of that
                           // rank), pair by pair, and the standard error

@@ -4,8 +4,9 @@
 // and a map that fits them best errs more on everybody else. So settings are tried on people held out, the
 // mildest first, and a stronger one is taken only where it gains on the one before by more than the standard
 // error of that gain. First the whitening, which one number decides, then steps of learning from the best
-// start, held back less and less until that has not paid twice in a row. The grids are coarse, because finer
-// ones could not be told apart.
+// start, held back less and less until that has not paid twice in a row; few, because stopping early holds
+// back too, and minutes are too long to find out. The grids are coarse, because finer ones could not be told
+// apart.
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/random.h"
@@ -15,11 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FOLDS = 5, REPEATS = 2, TRIALS = FOLDS * REPEATS, MIN_PEOPLE = 4 };
+enum { FOLDS = 5, REPEATS = 2, TRIALS = FOLDS * REPEATS, MIN_PEOPLE = 4, MAX_STEPS = 30 };
 static const int error_k[] = {1, 3, 5};
 enum { N_K = sizeof error_k / sizeof *error_k };
 static const double whitenings[] = {100, 30, 10, 3, 1, 0.3}; // the mildest first
-static const double regularizations[] = {100, 10, 1, 0.1, 0.01};
+static const double regularizations[] = {100, 10, 1, 0.1};
 enum {
     N_WHITENINGS = sizeof whitenings / sizeof *whitenings,
     N_REGULARIZATIONS = sizeof regularizations / sizeof *regularizations,
@@ -229,6 +230,7 @@ static int try_all(fn_lmnn_trial *trial, int *n, chooser *c, const fn_lmnn_optio
         best = rc ? at : best;
     }
     o = *options;
+    o.iterations = o.iterations < MAX_STEPS ? o.iterations : MAX_STEPS;
     o.whitening = trial[best].whitening;
     for (int r = 0, n_idle = 0; r < N_REGULARIZATIONS && o.iterations && n_idle < 2; r++) {
         o.regularization = regularizations[r];
