@@ -4,7 +4,7 @@
 file(REMOVE_RECURSE ${FOLDER})
 file(MAKE_DIRECTORY ${FOLDER})
 execute_process(COMMAND ${FACENET} help OUTPUT_VARIABLE help COMMAND_ERROR_IS_FATAL ANY)
-string(REGEX MATCHALL "\n  [a-z]+ " verbs "${help}")
+string(REGEX MATCHALL "\n  [a-z][a-z-]+ " verbs "${help}")
 foreach(verb IN LISTS verbs)
     string(STRIP "${verb}" verb)
     execute_process(COMMAND ${FACENET} ${verb} --help=man OUTPUT_FILE ${FOLDER}/facenet-${verb}.1
