@@ -12,12 +12,13 @@ if [ -n "$CFLAGS" ]; then
     echo "skipped: time of the start, sanitizers slow it down"
     exit 0
 fi
+# Processor time, which other work on the machine hardly changes.
 best=1000000
+TIMEFORMAT='%3U %3S'
 for _ in $(seq 30); do
-    start=${EPOCHREALTIME/./}
-    "$FACENET" version >out
-    took=$((${EPOCHREALTIME/./} - start))
+    read -r user system <<<"$({ time "$FACENET" version >out; } 2>&1)"
+    took=$((10#${user/./} + 10#${system/./}))
     [ $took -ge $best ] || best=$took
 done
-echo "facenet version: $best microseconds"
-[ $best -lt 50000 ] || fail "starting took $best microseconds at best"
+echo "facenet version: $best ms of processor time"
+[ $best -lt 50 ] || fail "starting took $best ms of processor time at best"
