@@ -34,7 +34,7 @@ static const cli_option options[] = {
      1},
     {"iterations", 0, "N", "most steps of a pass [200; chosen, 30 at most]", CLI_COUNT, &lmnn.iterations, 1,
      1000000},
-    {"passes", 0, "N", "neighbours are chosen anew for each [1]", CLI_COUNT, &lmnn.passes, 1, 1000},
+    {"passes", 0, "N", "neighbours are chosen anew for each [1]", CLI_COUNT, &lmnn.passes, 1, 1000000},
     {"hold-out", 0, "SHARE", "of the people, who are only measured with; 0: nobody [0.2]", CLI_REAL,
      &hold_out, 0, 0.9},
     {"seed", 0, "N", "of the choice of who is held out [1]", CLI_COUNT, &seed, 0, 2147483647},
@@ -352,7 +352,10 @@ int cmd_lmnn(int argc, char **argv) {
     if (code != CLI_DONE)
         return code;
     code = read_lesson(&lesson, recognizer, n ? argv[1] : NULL);
-    if (code <= CLI_INPUTS && lesson.n && !cli_asked_to_stop()) {
+    if (code <= CLI_INPUTS && cli_asked_to_stop()) {
+        cli_error("asked to stop: nothing was written");
+        code = CLI_INPUTS;
+    } else if (code <= CLI_INPUTS && lesson.n) {
         cut c;
         int learnt = CLI_INPUTS;
         if (cut_people(&c, &lesson))

@@ -56,15 +56,18 @@ expect 0 lmnn --out kept.onnx --hold-out 0 --iterations 20 --json
 out_has '"kept":true'
 out_has '"gain_se":'
 
-# Asked to stop, it ends and writes nothing.
-"$FACENET" lmnn --out stopped.onnx --hold-out 0 --whitening 1 --iterations 1000000 --passes 1000 >out 2>err &
-pid=$!
-sleep 2
-kill -TERM $pid || fail "it ended before it was stopped"
-code=0
-wait $pid || code=$?
-equal $code 1
-err_has "nothing was written"
+# Asked to stop, it ends and writes nothing, whatever it is at. A million passes do not end by themselves.
+for wait in 0.1 2; do
+    "$FACENET" lmnn --out stopped.onnx --hold-out 0 --whitening 1 --iterations 1000000 --passes 1000000 >out 2>err &
+    pid=$!
+    sleep $wait
+    kill -TERM $pid || fail "it ended before it was stopped"
+    code=0
+    wait $pid || code=$?
+    [ $code = 143 ] && [ $wait = 0.1 ] && continue # a slow machine: it had not begun
+    equal $code 1
+    err_has "nothing was written"
+done
 [ ! -e stopped.onnx ] || fail "a model in spite of the stop"
 
 # Mistakes.
