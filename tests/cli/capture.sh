@@ -219,9 +219,9 @@ for key in q Escape; do
         ! grep -q libsdl2 err || { echo "skipped: the window of capture, SDL2 is missing"; exit 0; }
         fail "there is no window"
     fi
+    id=$(head -1 ids)
     until_true files 2 || fail "nothing is kept"
     until_true shows_progress || fail "the window does not show how far it is"
-    id=$(xdotool search --onlyvisible --name 'facenet capture: One' 2>/dev/null | head -1)
     xdotool windowfocus "$id"
     until_true focused || fail "the window does not get the keyboard"
     xdotool key $key
