@@ -78,11 +78,15 @@ static int push(fn_pairs *pairs, fn_pair pair) {
     return FN_OK;
 }
 
-// A name is carried to another place only by a vector that is decided for that person.
-static int may_carry(const fn_tracked *track, const fn_match *match) {
-    return !match || track->seen.decision != FN_DECISION_KNOWN ||
-           (match->decision == FN_DECISION_KNOWN &&
-            memcmp(match->best.person.bytes, track->seen.person.bytes, FN_ID_SIZE) == 0);
+// To another place a name is carried only by a vector that is decided for that person, and a track without a
+// name does not go on with a face that is nearer to somebody known than to the track.
+static int may_carry(const fn_tracked *track, const fn_match *match, float to_mean) {
+    if (!match)
+        return 1;
+    const int is_decided = match->decision == FN_DECISION_KNOWN;
+    if (track->seen.decision != FN_DECISION_KNOWN)
+        return !is_decided || to_mean <= match->best.distance;
+    return is_decided && memcmp(match->best.person.bytes, track->seen.person.bytes, FN_ID_SIZE) == 0;
 }
 
 // Did the place go on without a break, and have there not been too many objections?
@@ -112,7 +116,7 @@ static int find_pair(fn_pairs *pairs, const fn_pair_rules *rules, const fn_track
         rc = push(pairs, (fn_pair){FN_PAIR_DOUBTED, iou, i_face, i_track});
     else if (has_place && nearest > ANOTHER * rules->same && goes_on(rules, track, iou, 2))
         rc = push(pairs, (fn_pair){FN_PAIR_OBJECTED, iou, i_face, i_track});
-    if (rc == FN_OK && to_mean <= rules->same && may_carry(track, face->match))
+    if (rc == FN_OK && to_mean <= rules->same && may_carry(track, face->match, to_mean))
         rc = push(pairs, (fn_pair){FN_PAIR_VECTOR, -to_mean, i_face, i_track});
     return rc;
 }

@@ -63,7 +63,8 @@ static fn_tracker *open_tracker(int dimension) {
     return tracker;
 }
 
-static int n_wanted; // on the last frame
+static int n_wanted;                  // on the last frame
+static float decided_distance = 0.7F; // of a vector to the person it is decided for
 
 // Both halves of a frame. embed: 0 for a tracker without vectors.
 static void show(fn_tracker *tracker, double time_s, int is_cut, const actor *actors, int n, int embed,
@@ -85,7 +86,7 @@ static void show(fn_tracker *tracker, double time_s, int is_cut, const actor *ac
             continue;
         vector_of(vectors + i * DIMENSION, actors[i].who);
         matches[i] = (fn_match){.decision = actors[i].decided >= 0 ? FN_DECISION_KNOWN : FN_DECISION_UNKNOWN,
-                                .best = {.person = id_of(actors[i].decided), .distance = 0.7F},
+                                .best = {.person = id_of(actors[i].decided), .distance = decided_distance},
                                 .fmr = 1e-6};
     }
     assert_int_equal(fn_tracker_update(tracker, embed ? vectors : NULL, embed ? matches : NULL, ids), FN_OK);
@@ -294,6 +295,23 @@ static void a_name_is_not_carried_to_a_face_that_is_not_decided_for_it(void **st
     assert_int_equal(id, 2);
     assert_int_equal(fn_tracker_find(tracker, 2)->decision, FN_DECISION_UNKNOWN);
     fn_tracker_free(tracker);
+}
+
+static void a_face_nearer_to_somebody_known_does_not_carry_on_a_stranger(void **state) {
+    (void)state;
+    for (int is_nearer = 0; is_nearer < 2; is_nearer++) {
+        fn_tracker *tracker = open_tracker(DIMENSION);
+        uint32_t id;
+        int i = 0;
+        for (; i < 25; i++)
+            show(tracker, i * FRAME, 0, &(actor){100, 100, 0, -1}, 1, 1, &id);
+        // Cut to a face that is as like the track as before, and decided for somebody.
+        decided_distance = is_nearer ? 0.01F : 0.9F;
+        show(tracker, i * FRAME, 1, &(actor){105, 100, 0, 0}, 1, 1, &id);
+        decided_distance = 0.7F;
+        assert_int_equal(id, 1 + is_nearer);
+        fn_tracker_free(tracker);
+    }
 }
 
 static void two_who_swap_places_do_not_swap_tracks(void **state) {
@@ -882,6 +900,7 @@ int main(void) {
         cmocka_unit_test(fifty_faces_are_fifty_tracks),
         cmocka_unit_test(who_returns_in_time_is_known_by_the_vector),
         cmocka_unit_test(a_name_is_not_carried_to_a_face_that_is_not_decided_for_it),
+        cmocka_unit_test(a_face_nearer_to_somebody_known_does_not_carry_on_a_stranger),
         cmocka_unit_test(two_who_swap_places_do_not_swap_tracks),
         cmocka_unit_test(a_cut_between_close_ups_begins_a_new_track),
         cmocka_unit_test(a_cut_there_and_back_gives_the_track_back),
