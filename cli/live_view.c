@@ -43,7 +43,7 @@ struct cli_live_view {
     uint32_t message_color;
     int64_t message_until_ms;
     // What is measured, smoothed.
-    double fps, detect_ms, embed_ms, latency_ms, draw_ms;
+    double fps, decode_ms, detect_ms, embed_ms, latency_ms, draw_ms;
 };
 
 static void say(cli_live_view *v, uint32_t color, const char *first, const char *second) {
@@ -72,6 +72,7 @@ static void measure(cli_live_view *v, const fn_stream_frame *now) {
     if (v->shown_ms && ms > v->shown_ms)
         v->fps = 1000 / smooth(v->fps > 0 ? 1000 / v->fps : 0, (double)(ms - v->shown_ms));
     v->shown_ms = ms;
+    v->decode_ms = smooth(v->decode_ms, (double)now->times.decode_ms);
     v->latency_ms = smooth(v->latency_ms, (double)now->times.latency_ms);
     if (!now->is_searched)
         return;
@@ -102,9 +103,9 @@ static void draw_stats(cli_live_view *v, unsigned char *rgb, int width, int heig
     const fn_video_counts counts = fn_video_get_counts(v->watch->video);
     char text[512];
     snprintf(text, sizeof text,
-             "%.1f frames/s\ndetect %.1f ms\nembed %.1f ms\ndraw %.1f ms\nlatency %.0f ms\n"
+             "%.1f frames/s\ndecode %.1f ms\ndetect %.1f ms\nembed %.1f ms\ndraw %.1f ms\nlatency %.0f ms\n"
              "%llu read, %llu dropped%s",
-             v->fps, v->detect_ms, v->embed_ms, v->draw_ms, v->latency_ms,
+             v->fps, v->decode_ms, v->detect_ms, v->embed_ms, v->draw_ms, v->latency_ms,
              (unsigned long long)counts.n_decoded, (unsigned long long)counts.n_dropped,
              counts.n_damaged ? ", some damaged" : "");
     fn_draw_panel(rgb, width, height, FN_CORNER_TOP_LEFT, text, COLOR_TEXT);

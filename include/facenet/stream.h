@@ -55,7 +55,7 @@ typedef struct fn_stream_face {
 
 /// Milliseconds of work that one frame took, and how long after it was decoded its faces were known.
 typedef struct fn_stream_times {
-    float detect_ms, embed_ms;
+    float decode_ms, detect_ms, embed_ms;
     float latency_ms;
 } fn_stream_times;
 

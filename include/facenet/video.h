@@ -107,6 +107,9 @@ FN_API const fn_image *fn_frame_image(const fn_frame *frame); // upright
 FN_API uint64_t fn_frame_index(const fn_frame *frame);   // counts decoded frames from 0, dropped ones too
 FN_API double fn_frame_time(const fn_frame *frame);      // seconds since the first frame of the source
 FN_API int64_t fn_frame_clock_ms(const fn_frame *frame); // on fn_clock_ms(), when it was decoded
+/// Milliseconds that decoding it and bringing it into RGB took, without the wait for its bytes. Where a
+/// decoder has threads of its own, what the reader waited for them.
+FN_API float fn_frame_decode_ms(const fn_frame *frame);
 /// 1 when the source broke off before this frame, or began again (loop): what was tracked is over.
 FN_API int fn_frame_is_break(const fn_frame *frame);
 /// Another holder of the same frame, to be freed too. Frames may be freed by any thread.

@@ -107,6 +107,7 @@ static int search_frame(const fn_stream *s, job *j, fn_cut *cut, uint64_t number
         return is_cut;
     *time_s = fmax(fn_frame_time(frame), *time_s + LEAST_STEP_S);
     j->seen.time_s = *time_s;
+    j->seen.times.decode_ms = fn_frame_decode_ms(frame);
     j->seen.is_cut = is_cut || fn_frame_is_break(frame);
     return number % (uint64_t)s->options.every == 0 || j->seen.is_cut ? find_faces(s, j) : FN_OK;
 }

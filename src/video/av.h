@@ -68,6 +68,7 @@ struct fn_av_source {
     int is_begun;    // some bytes of a file were read
     int is_drained;  // the decoder was told that nothing more comes
     uint64_t n_frames;
+    double wait_ms;       // for bytes, since the frame before
     unsigned n_too_large; // fn_av_n_too_large when it was opened
 };
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <math.h>
 #include <poll.h>
+#include <time.h>
 
 enum { MOST_DAMAGE = 500, NAP_MS = 2 };
 
@@ -27,17 +28,31 @@ static int is_end_of_stream(const fn_av_source *source, int averror) {
            avio_size(source->format->pb) <= 0;
 }
 
+static double clock_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
+}
+
+// The next packet, or what there is instead.
+static int read_packet(fn_av_source *source) {
+    const double start_ms = clock_ms();
+    const int averror = av_read_frame(source->format, source->packet);
+    if (averror == AVERROR(EAGAIN)) // a camera between two frames
+        poll(NULL, 0, NAP_MS);
+    source->wait_ms += clock_ms() - start_ms;
+    return averror;
+}
+
 // One step towards more input for the decoder.
 static int feed(fn_av_source *source, uint64_t *n_damaged, char *why) {
     int rc = fn_av_is_over(&source->request, why);
     if (rc < 0)
         return rc;
     const AVIOContext *io = source->format->pb;
-    int averror = av_read_frame(source->format, source->packet);
-    if (averror == AVERROR(EAGAIN)) { // a camera between two frames
-        poll(NULL, 0, NAP_MS);
+    int averror = read_packet(source);
+    if (averror == AVERROR(EAGAIN))
         return FN_OK;
-    }
     if (averror < 0 && (rc = fn_av_is_over(&source->request, why)) < 0)
         return rc;
     if (averror == AVERROR_EOF && io && io->error < 0) // not every container tells one from the other
@@ -71,6 +86,8 @@ static int deliver(fn_av_frame *out, fn_av_source *source, uint64_t *n_damaged, 
     int rc = fn_av_picture(out, &source->converter, frame, source->request.max_pixels, why);
     if (rc == FN_OK) {
         source->n_frames++;
+        out->wait_ms = source->wait_ms;
+        source->wait_ms = 0;
         source->n_in_a_row = 0;
         *n_damaged += frame->decode_error_flags || frame->flags & AV_FRAME_FLAG_CORRUPT;
         out->orientation = source->orientation;

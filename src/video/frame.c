@@ -109,6 +109,10 @@ int64_t fn_frame_clock_ms(const fn_frame *frame) {
     return frame->clock_ms;
 }
 
+float fn_frame_decode_ms(const fn_frame *frame) {
+    return frame->decode_ms;
+}
+
 int fn_frame_is_break(const fn_frame *frame) {
     return frame->is_break;
 }

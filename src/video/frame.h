@@ -14,6 +14,7 @@ struct fn_frame {
     uint64_t index;
     double time_s;
     int64_t clock_ms;
+    float decode_ms;
     int is_break;
     int is_view; // of the decoder's own pixels
     void (*release)(void *hold);

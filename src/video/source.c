@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 struct fn_source {
@@ -207,11 +208,8 @@ void fn_source_close(fn_source *source) {
 
 // ---- reading -------------------------------------------------------------------------------------------
 
-int fn_source_read(fn_source *source, fn_frame **out, int *orientation, uint64_t *n_damaged) {
-    *out = NULL;
-    *orientation = 1;
-    if (source->folder)
-        return fn_folder_read(source->folder, out, n_damaged);
+static int read_av(fn_source *source, fn_frame **out, int *orientation, uint64_t *n_damaged,
+                   double *wait_ms) {
     fn_av_frame decoded;
     char why[FN_VIDEO_WHY] = "";
     int rc = source->module->read(source->av, &decoded, n_damaged, why);
@@ -235,6 +233,22 @@ int fn_source_read(fn_source *source, fn_frame **out, int *orientation, uint64_t
         return rc;
     }
     *orientation = decoded.orientation;
+    *wait_ms = decoded.wait_ms;
     *out = frame;
     return FN_OK;
+}
+
+int fn_source_read(fn_source *source, fn_frame **out, int *orientation, uint64_t *n_damaged) {
+    struct timespec start, end;
+    double wait_ms = 0;
+    *out = NULL;
+    *orientation = 1;
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    const int rc = source->folder ? fn_folder_read(source->folder, out, n_damaged)
+                                  : read_av(source, out, orientation, n_damaged, &wait_ms);
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    if (*out)
+        (*out)->decode_ms = (float)((double)(end.tv_sec - start.tv_sec) * 1e3 +
+                                    (double)(end.tv_nsec - start.tv_nsec) * 1e-6 - wait_ms);
+    return rc;
 }

@@ -10,7 +10,7 @@
 
 #define FN_VIDEO_MODULE "facenet-video.so"
 #define FN_VIDEO_MODULE_SYMBOL "fn_video_libav"
-enum { FN_VIDEO_MODULE_VERSION = 1, FN_VIDEO_WHY = 256 };
+enum { FN_VIDEO_MODULE_VERSION = 2, FN_VIDEO_WHY = 256 };
 
 typedef enum fn_av_kind { FN_AV_FILE, FN_AV_CAMERA, FN_AV_STREAM } fn_av_kind;
 
@@ -42,6 +42,7 @@ typedef struct fn_av_frame {
     int orientation; // EXIF's 1..8: what brings it upright
     int is_view;     // the decoder's own pixels
     double time_s;   // as the source says, or NaN
+    double wait_ms;  // of reading it, what passed waiting for its bytes
     void *hold;      // NULL: the source has ended
 } fn_av_frame;
 

@@ -250,15 +250,21 @@ static void a_break_reaches_whoever_takes_the_newest(void **state) {
 
 static void a_break_may_be_the_end(void **state) {
     (void)state;
-    serving what = {.n_pictures = 15, .pause_ms = 5};
+    serving what = {.n_pictures = 15, .pause_ms = 40};
     fn_video *video;
     fn_video_options options = FN_VIDEO_OPTIONS_INIT;
     options.policy = FN_FRAMES_EVERY;
     options.reconnects = -1;
     open_stream(&video, start_server(send_pictures, &what, "camera.mjpg"), &options);
     int n = 0;
-    for (fn_frame *frame; (frame = next_frame(video)); n++)
+    double decode_ms = 0, last_s = 0;
+    for (fn_frame *frame; (frame = next_frame(video)); n++) {
+        assert_true(fn_frame_decode_ms(frame) > 0);
+        decode_ms += (double)fn_frame_decode_ms(frame);
+        last_s = fn_frame_time(frame);
         fn_frame_free(frame);
+    }
+    assert_true(decode_ms < last_s * 1000 / 2); // the pauses of the source are not work
     assert_int_equal(n, 15);
     free_at_once(video);
 }
