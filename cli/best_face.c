@@ -1,23 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which look at a face is the best: first by the number of faults, then by size, sharpness and pose.
+// The crop of the look that is worth most.
 #include "best_face.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 #define TEMPLATE "eyes-200"
-enum { LARGE = 200 }; // pixels of a face from which on more tell nothing new
-#define SHARP 3.0F
-
-// Within 0..1 the better, and 1 less for each fault.
-static float score_of(const fn_quality *q) {
-    float score = 0.3F * fminf(q->width / LARGE, 1) + 0.3F * fminf(q->sharpness / SHARP, 1) +
-                  0.4F * fmaxf(1 - (fabsf(q->yaw) + fabsf(q->pitch)) / 90, 0);
-    for (unsigned faults = fn_quality_faults(q, NULL); faults; faults &= faults - 1)
-        score -= 1;
-    return score;
-}
 
 int cli_best_face_offer(cli_best_face *best, const fn_image *image, const fn_face *face) {
     const fn_template *tmpl = fn_template_find(TEMPLATE);
@@ -27,7 +15,7 @@ int cli_best_face_offer(cli_best_face *best, const fn_image *image, const fn_fac
     int rc = fn_quality_measure(&quality, image, face);
     if (rc < 0)
         return rc == FN_ENOMEM ? rc : 0;
-    const float score = score_of(&quality);
+    const float score = fn_quality_worth(&quality);
     if (best->rgb && score <= best->score)
         return 0;
     unsigned char *rgb = malloc((size_t)tmpl->width * (size_t)tmpl->height * 3);

@@ -64,6 +64,10 @@ FN_API int fn_quality_measure(fn_quality *out, const fn_image *image, const fn_f
 /// FN_FAULT_... of a face; limits NULL: the defaults. 0: good.
 FN_API unsigned fn_quality_faults(const fn_quality *quality, const fn_quality_limits *limits);
 
+/// How much a look at a face shows, to choose the best of many: above 0, at most 1.05. Larger (up to 200
+/// pixels), sharper and more from the front is worth more; each fault by the default limits takes two fifths.
+FN_API float fn_quality_worth(const fn_quality *quality);
+
 /// One fault in plain words; "" for a value that is none. Static storage.
 FN_API const char *fn_quality_fault_text(unsigned fault);
 

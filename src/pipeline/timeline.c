@@ -15,8 +15,7 @@
 
 enum {
     MAX_PICTURE = 1024,
-    QUALITY = 80,    // of the JPEG files
-    LARGE_FACE = 160 // pixels of width beyond which a face is no better
+    QUALITY = 80 // of the JPEG files
 };
 #define ROOM 1.5 // side of a picture, in sides of its box
 #define DEFAULT_GAP_S 1.0
@@ -146,16 +145,6 @@ static int compare_with_people(const fn_timeline *t, sighted *s, const float *ve
     return rc;
 }
 
-// How good a look is, above 0: each fault costs, and what is no fault counts by degrees.
-static double worth(const fn_quality *q) {
-    double worth = fmin((double)q->width, LARGE_FACE) / LARGE_FACE;
-    worth *= fmin((double)q->sharpness, 3.0) / 3.0 + 0.05;
-    worth *= 0.2 + 0.8 * fmax(0, cos((double)q->yaw * 3.14159265358979 / 180));
-    for (unsigned faults = fn_quality_faults(q, NULL); faults; faults &= faults - 1)
-        worth *= 0.6;
-    return worth;
-}
-
 // Keeps the picture of a face when it is the best so far. A face whose quality cannot be measured is no
 // reason to stop.
 static int look(const fn_timeline *t, sighted *s, const fn_stream_frame *frame, const fn_face *face) {
@@ -164,7 +153,7 @@ static int look(const fn_timeline *t, sighted *s, const fn_stream_frame *frame, 
     int rc = fn_quality_measure(&quality, image, face);
     if (rc < 0)
         return rc == FN_ENOMEM ? rc : FN_OK;
-    const double value = worth(&quality);
+    const double value = (double)fn_quality_worth(&quality);
     if (s->best > 0 && value < BETTER * s->best)
         return FN_OK;
     const int side = t->options.picture;

@@ -202,6 +202,19 @@ unsigned fn_quality_faults(const fn_quality *quality, const fn_quality_limits *l
     return faults;
 }
 
+#define LARGE_FACE 200.0F // pixels, from which on more shows nothing new
+#define SHARP_FACE 3.0F
+
+float fn_quality_worth(const fn_quality *quality) {
+    const fn_quality *q = quality;
+    float worth = fminf(q->width, LARGE_FACE) / LARGE_FACE;
+    worth *= fminf(q->sharpness, SHARP_FACE) / SHARP_FACE + 0.05F;
+    worth *= 0.2F + 0.8F * fmaxf(0, cosf(q->yaw * 3.14159265F / 180));
+    for (unsigned faults = fn_quality_faults(q, NULL); faults; faults &= faults - 1)
+        worth *= 0.6F;
+    return worth;
+}
+
 const char *fn_quality_fault_text(unsigned fault) {
     switch (fault) {
     case FN_FAULT_SMALL:

@@ -241,6 +241,32 @@ static void each_limit_raises_its_own_fault(void **state) {
     assert_string_equal(fn_quality_fault_text(128), "");
 }
 
+static void a_look_is_worth_more_the_more_it_shows(void **state) {
+    (void)state;
+    const fn_quality best = {250, 4, 120, 40, 0, 0, 0, 0.3F, 1};
+    assert_float_equal(fn_quality_worth(&best), 1.05, 1e-6);
+    const struct {
+        size_t field;
+        int n;
+        float values[4]; // from better to worse
+    } order[] = {{offsetof(fn_quality, width), 4, {200, 100, 61, 30}},
+                 {offsetof(fn_quality, sharpness), 4, {3, 2, 1.7F, 0}},
+                 {offsetof(fn_quality, yaw), 4, {0, -20, 40, -80}},
+                 {offsetof(fn_quality, brightness), 2, {100, 20}},
+                 {offsetof(fn_quality, eyes), 2, {0.3F, 0.1F}},
+                 {offsetof(fn_quality, inside), 2, {1, 0.5F}},
+                 {offsetof(fn_quality, pitch), 2, {0, 50}}};
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+        float before = 2;
+        for (int k = 0; k < order[i].n; k++) {
+            fn_quality q = best;
+            memcpy((char *)&q + order[i].field, &order[i].values[k], sizeof(float));
+            assert_true(fn_quality_worth(&q) < before && fn_quality_worth(&q) > 0);
+            before = fn_quality_worth(&q);
+        }
+    }
+}
+
 static void wrong_faces_and_views_are_refused(void **state) {
     (void)state;
     fn_quality q;
@@ -604,6 +630,7 @@ int main(void) {
         cmocka_unit_test(the_measures_do_not_depend_on_the_format),
         cmocka_unit_test(what_lies_outside_the_picture_does_not_count),
         cmocka_unit_test(each_limit_raises_its_own_fault),
+        cmocka_unit_test(a_look_is_worth_more_the_more_it_shows),
         cmocka_unit_test(wrong_faces_and_views_are_refused),
         cmocka_unit_test(memory_that_runs_out_is_reported),
         cmocka_unit_test(blur_is_seen_as_blur),
