@@ -70,14 +70,14 @@ enum {
     CLI_SHARED_DETECTOR = 16, // --detector --min-face --min-score --threads
     CLI_SHARED_INPUTS = 32,   // --jobs --max-bytes --max-pixels --lenient --files-from --null
     CLI_SHARED_OUTPUT = 64,   // --json --quiet
-    CLI_SHARED_SOURCE = 128,  // --source --camera-size --reconnects
+    CLI_SHARED_SOURCE = 128,  // --source --camera-size --reconnects --any-certificate
     CLI_SHARED_VIDEO = 256,   // --policy --loop --timeout --fps
     CLI_SHARED_WATCH = 512,   // --every --fmr
     CLI_SHARED_PICTURES = CLI_SHARED_MODELS | CLI_SHARED_DETECTOR | CLI_SHARED_INPUTS | CLI_SHARED_OUTPUT,
 };
 typedef struct cli_settings {
     const char *gallery, *model, *models, *detector, *files_from, *draw, *source, *policy, *camera_size;
-    int json, quiet, nul, mirror, lenient, threads, jobs, loop, reconnects, every;
+    int json, quiet, nul, mirror, lenient, threads, jobs, loop, reconnects, every, any_certificate;
     double min_face, min_score, timeout, fps, fmr; // 0: not given
     uint64_t max_bytes, max_pixels;
 } cli_settings;

@@ -28,6 +28,8 @@ static const cli_option options[] = {
     {"fps", 0, "RATE", "frames per second of a folder of pictures [25]", CLI_REAL, &cli.fps, 0.1, 1000},
     {"timeout", 0, "SECONDS", "longest silence of a source, at its opening too [10]", CLI_REAL, &cli.timeout,
      0.1, 86400},
+    {"any-certificate", 0, NULL, "do not check who sends an https or rtsps stream", CLI_FLAG,
+     &cli.any_certificate, 0, 0},
     {0},
 };
 

@@ -85,6 +85,7 @@ int cli_video_options(fn_video_options *out, const cli_command *command) {
         out->policy = strcmp(cli.policy, "every") == 0 ? FN_FRAMES_EVERY : FN_FRAMES_NEWEST;
     out->fps = cli.fps;
     out->loop = cli.loop;
+    out->any_certificate = cli.any_certificate;
     out->timeout_ms = (int)(cli.timeout * 1000);
     out->reconnects = cli.reconnects > 0 ? cli.reconnects : cli.reconnects < 0 ? 0 : -1;
     return -1;

@@ -46,10 +46,12 @@ typedef struct fn_video_options {
     int loop;       // 1: a file or folder begins again at its end; times go on rising
     int threads;    // of the decoder; 0: 1 for live sources, else 2
     uint64_t max_pixels; // of one frame; 0: 64 Mi (2^26)
+    int any_certificate; // 1: the certificate of https and rtsps is not checked, which is not to know who
+                         // sends
 } fn_video_options;
 #define FN_VIDEO_OPTIONS_VERSION 1
 #define FN_VIDEO_OPTIONS_INIT                                                                                \
-    { FN_VIDEO_OPTIONS_VERSION, FN_FRAMES_AUTO, 0, 0, 0.0, 0, 0, 0, 0, 0 }
+    { FN_VIDEO_OPTIONS_VERSION, FN_FRAMES_AUTO, 0, 0, 0.0, 0, 0, 0, 0, 0, 0 }
 
 /// What a source says about itself; what it does not say is 0.
 typedef struct fn_video_info {
@@ -76,7 +78,10 @@ typedef struct fn_frame fn_frame; // holds its pixels until freed, also after it
 
 /// Opens a source and waits until its first frame is decoded:
 ///   "/dev/video0", or "0"    a camera (V4L2)
-///   "rtsp://...", "http://...", "https://...", "udp://...", "rtp://..."   a stream
+///   "rtsp://...", "http://...", "https://...", "udp://...", "rtp://..."   a stream. https is taken from who
+///   has
+///                            a certificate for that name by an authority that this machine trusts; rtsps,
+///                            which FFmpeg does not check, with any_certificate only
 ///   "-"                      a video on standard input
 ///   a folder, "f/%04d.jpg"   pictures in byte order of their names, or by number; "f/a.jpg": that one
 ///   anything else            a file

@@ -58,6 +58,8 @@ struct fn_av_source {
     fn_av_request request;
     AVFormatContext *format;
     AVIOContext *io;
+    int (*open_io)(AVFormatContext *format, AVIOContext **io, const char *url, int flags,
+                   AVDictionary **options); // FFmpeg's own
     AVCodecContext *codec;
     AVStream *stream;
     AVPacket *packet;

@@ -164,6 +164,37 @@ static int open_camera(fn_av_source *source, char *why) {
 
 // ---- streams -----------------------------------------------------------------------------------------
 
+// Every connection that a stream needs, those of a playlist's parts too, is to somebody with a certificate.
+static int open_checked(AVFormatContext *format, AVIOContext **io, const char *url, int flags,
+                        AVDictionary **options) {
+    const fn_av_source *source = format->opaque;
+    AVDictionary *own = NULL;
+    AVDictionary **taken = options ? options : &own;
+    av_dict_set(taken, "tls_verify", source->request.any_certificate ? "0" : "1", 0);
+    const int rc = source->open_io(format, io, url, flags, taken);
+    av_dict_free(&own);
+    return rc;
+}
+
+// What FFmpeg calls an error of reading is often something that it said before.
+static int say_why(const fn_av_source *source, int averror, char *why) {
+    static const char *const certificates[] = {"Unable to verify", "Peer certificate", "The certificate"};
+    const char *complaint = fn_av_complaint();
+    const int code = fn_av_is_over(&source->request, why);
+    if (code || averror != AVERROR(EIO))
+        return failed(&source->request, averror, why);
+    if (av_strstart(complaint, "Failed to resolve", NULL))
+        return fn_av_fail(why, FN_EIO, "%s", complaint);
+    for (size_t i = 0; i < sizeof certificates / sizeof *certificates; i++)
+        if (av_strstart(complaint, certificates[i], NULL))
+            return fn_av_fail(
+                why, FN_EIO,
+                "its certificate is not for that name by anybody trusted here (%s); where that is "
+                "known and well: any_certificate (--any-certificate)",
+                complaint);
+    return fn_av_fail(why, FN_EIO, "it gives no video, or breaks off before there is one");
+}
+
 static int open_stream(fn_av_source *source, char *why) {
     static const struct {
         const char *start, *protocols;
@@ -179,9 +210,17 @@ static int open_stream(fn_av_source *source, char *why) {
             break;
         }
     }
+    if (av_strstart(address, "rtsps", NULL) && !source->request.any_certificate)
+        return fn_av_fail(
+            why, FN_EUNSUPPORTED,
+            "FFmpeg checks no certificates of rtsps; where that is known and well: any_certificate "
+            "(--any-certificate)");
     source->format = new_format(source);
     if (!source->format)
         return fn_av_fail(why, FN_ENOMEM, "out of memory");
+    source->open_io = source->format->io_open;
+    source->format->opaque = source;
+    source->format->io_open = open_checked;
     source->format->max_analyze_duration = 2 * AV_TIME_BASE;
     source->format->fps_probe_size = 2; // the rate is not worth waiting for
     av_dict_set(&options, "format_whitelist", STREAMS, 0);
@@ -191,12 +230,7 @@ static int open_stream(fn_av_source *source, char *why) {
     fn_av_forget();
     const int rc = avformat_open_input(&source->format, address, NULL, &options);
     av_dict_free(&options);
-    if (rc == AVERROR(EIO) && !fn_av_is_over(&source->request, why) &&
-        av_strstart(fn_av_complaint(), "Failed to resolve", NULL)) // that too is an error of reading
-        return fn_av_fail(why, FN_EIO, "%s", fn_av_complaint());
-    if (rc == AVERROR(EIO) && !fn_av_is_over(&source->request, why))
-        return fn_av_fail(why, FN_EIO, "it gives no video, or breaks off before there is one");
-    return rc < 0 ? failed(&source->request, rc, why) : FN_OK;
+    return rc < 0 ? say_why(source, rc, why) : FN_OK;
 }
 
 // ---- the stream with the pictures --------------------------------------------------------------------

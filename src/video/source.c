@@ -139,6 +139,7 @@ static int open_av(fn_source *s, fn_video_info *about, int *bursts) {
                              .fps = options->fps,
                              .threads = options->threads,
                              .max_pixels = (int64_t)options->max_pixels,
+                             .any_certificate = options->any_certificate,
                              .is_over = s->request.is_over,
                              .user = s->request.user};
     fn_av_about said;

@@ -23,6 +23,7 @@ typedef struct fn_av_request {
     double fps;
     int threads; // 0: as is good for the kind
     int64_t max_pixels;
+    int any_certificate; // of https and rtsps
     // Asked often, from any thread, while the source is waited for. Non-zero ends the wait with this code.
     int (*is_over)(void *user);
     void *user;

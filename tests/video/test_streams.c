@@ -553,6 +553,52 @@ static void a_killed_rtsp_server_comes_back(void **state) {
     open_fails(address, NULL, FN_EIO, "404");
 }
 
+static void a_certificate_of_nobody_trusted_is_refused(void **state) {
+    (void)state;
+    char command[600], port[16], address[100], playlist[200];
+    fn_video_options any = FN_VIDEO_OPTIONS_INIT;
+    fn_video *video;
+    any.any_certificate = 1;
+    open_fails("rtsps://127.0.0.1:1/clip", NULL, FN_EUNSUPPORTED, "--any-certificate");
+    open_fails("rtsps://127.0.0.1:1/clip", &any, FN_EIO, "refused");
+    if (system("command -v openssl >/dev/null") != 0) {
+        print_message("skipped: there is no openssl to serve https\n");
+        return;
+    }
+    assert_true(clip_write(clip, CLIP_WIDTH, CLIP_HEIGHT, 30, 25));
+    http_server *unused = http_start(send_pictures, NULL); // finds a free port
+    assert_non_null(unused);
+    snprintf(port, sizeof port, "%d", http_port(unused));
+    http_stop(unused);
+    snprintf(command, sizeof command,
+             "cd '%s' && openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=127.0.0.1 -addext "
+             "subjectAltName=IP:127.0.0.1 -days 2 -keyout key.pem -out cert.pem 2>/dev/null && exec openssl "
+             "s_server -accept 127.0.0.1:%s -key key.pem -cert cert.pem -WWW",
+             folder, port);
+    char *words[] = {"sh", "-c", command, NULL};
+    const int said = start(words);
+    snprintf(address, sizeof address, "https://127.0.0.1:%s/clip.mkv", port);
+    char byte; // it says ACCEPT when it listens
+    assert_int_equal(read(said, &byte, 1), 1);
+    open_fails(address, NULL, FN_EIO, "its certificate");
+    open_stream(&video, address, &any);
+    for (int i = 0; i < 30; i++)
+        fn_frame_free(next_frame(video));
+    free_at_once(video);
+    // Nor may a playlist in the open lead there.
+    snprintf(playlist, sizeof playlist,
+             "#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:1.2,\n%s\n#EXT-X-ENDLIST\n", address);
+    write_text("list.m3u8", playlist);
+    const char *list = start_server(send_file, NULL, "list.m3u8");
+    video = NULL;
+    assert_true(fn_video_open(&video, list, NULL, NULL) < 0);
+    assert_null(video);
+    open_stream(&video, list, &any);
+    fn_frame_free(next_frame(video));
+    free_at_once(video);
+    close(said);
+}
+
 int main(void) {
     signal(SIGPIPE, SIG_IGN);
     // No proxy stands between a test and its own server.
@@ -574,6 +620,7 @@ int main(void) {
         TEST(a_playlist_of_segments_is_a_video),
         TEST(a_killed_ffmpeg_comes_back),
         TEST(a_killed_rtsp_server_comes_back),
+        TEST(a_certificate_of_nobody_trusted_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
