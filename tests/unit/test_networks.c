@@ -214,7 +214,7 @@ static void round_trip(const char *name, int size, int embedding, float dropout)
                                                     .dropout = dropout,
                                                     .seed = 3,
                                                     .blank = strcmp(name, "nns2") != 0}),
-             *read;
+             *read = NULL;
     fn_metadata metadata = {0};
     void *bytes;
     size_t n;

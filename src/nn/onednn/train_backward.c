@@ -78,7 +78,7 @@ static int describe_conv(fn_dnnl_train *t, const fn_node *node, int of_weights, 
 }
 
 static int conv_weights(fn_dnnl_train *t, const fn_node *node, const fn_dnnl_operand *dy) {
-    fn_dnnl_operand dw, db, dw_sum, db_sum, operands[4];
+    fn_dnnl_operand dw_sum, db_sum, operands[4], *dw = &operands[2], *db = &operands[3];
     int bias = node->n_inputs > 2 ? node->inputs[2] : -1;
     int with_weights = fn_dnnl_parameter_gradient(t, node->inputs[1], &dw_sum);
     int idle = t->norms == FN_DNNL_NORMS_BATCH && fn_parameters_bias_is_idle(t->parameters, t->graph, node);
@@ -94,12 +94,9 @@ static int conv_weights(fn_dnnl_train *t, const fn_node *node, const fn_dnnl_ope
     if (rc == FN_OK)
         rc = fn_dnnl_as_layout(&t->program, dy, fn_dnnl_query(pd, dnnl_query_diff_dst_md), &operands[1]);
     if (rc == FN_OK)
-        rc = fn_dnnl_buffer(&t->program, &dw, fn_dnnl_query(pd, dnnl_query_diff_weights_md));
-    operands[2] = dw;
-    if (rc == FN_OK && with_bias) {
-        rc = fn_dnnl_buffer(&t->program, &db, &db_sum.md);
-        operands[3] = db;
-    }
+        rc = fn_dnnl_buffer(&t->program, dw, fn_dnnl_query(pd, dnnl_query_diff_weights_md));
+    if (rc == FN_OK && with_bias)
+        rc = fn_dnnl_buffer(&t->program, db, &db_sum.md);
     if (rc < 0) {
         dnnl_primitive_desc_destroy(pd);
         return rc;
@@ -109,10 +106,10 @@ static int conv_weights(fn_dnnl_train *t, const fn_node *node, const fn_dnnl_ope
         fn_shape ws =
             fn_dnnl_kernel_shape(fn_dnnl_shape_of(t, node->inputs[1]), fn_node_int(node, "group", 1));
         dw_sum.md = fn_dnnl_plain(&ws);
-        rc = fn_dnnl_add_reorder(&t->program, &dw, &dw_sum, 1);
+        rc = fn_dnnl_add_reorder(&t->program, dw, &dw_sum, 1);
     }
     if (rc == FN_OK && with_bias)
-        rc = accumulate(t, node, &db, &db_sum);
+        rc = accumulate(t, node, db, &db_sum);
     return rc;
 }
 
