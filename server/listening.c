@@ -41,8 +41,15 @@ static socklen_t read_address(address *out, const char *text, int port) {
 }
 
 static int is_loopback(const address *a) {
-    return a->any.sa_family == AF_INET ? ntohl(a->four.sin_addr.s_addr) >> 24 == 127
-                                       : IN6_IS_ADDR_LOOPBACK(&a->six.sin6_addr);
+    if (a->any.sa_family == AF_INET)
+        return ntohl(a->four.sin_addr.s_addr) >> 24 == 127;
+    const struct in6_addr *six = &a->six.sin6_addr;
+    return IN6_IS_ADDR_LOOPBACK(six) || (IN6_IS_ADDR_V4MAPPED(six) && six->s6_addr[12] == 127);
+}
+
+static int is_any(const address *a) {
+    return a->any.sa_family == AF_INET ? a->four.sin_addr.s_addr == htonl(INADDR_ANY)
+                                       : IN6_IS_ADDR_UNSPECIFIED(&a->six.sin6_addr);
 }
 
 static int say_why(char *why, size_t n_why, int error, const char *name, int port) {
@@ -88,8 +95,12 @@ int server_listen(server_listening *out, const char *name, int port, char *why, 
     out->is_loopback = is_loopback(&a);
     inet_ntop(a.any.sa_family, is_six ? (const void *)&a.six.sin6_addr : &a.four.sin_addr, out->address,
               sizeof out->address);
-    snprintf(out->url, sizeof out->url, is_six ? "http://[%s]:%d/" : "http://%s:%d/", out->address,
-             out->port);
+    char machine[256] = "";
+    if (is_any(&a) && gethostname(machine, sizeof machine - 1) == 0 && *machine)
+        snprintf(out->url, sizeof out->url, "http://%s:%d/", machine, out->port);
+    else
+        snprintf(out->url, sizeof out->url, is_six ? "http://[%s]:%d/" : "http://%s:%d/", out->address,
+                 out->port);
     return FN_OK;
 }
 
@@ -108,11 +119,43 @@ static int is_called(const char *host, const char *name, int in_brackets) {
     return *host == 0;
 }
 
-int server_host_is_ours(const server_listening *listening, const char *host) {
-    if (!listening->is_loopback)
-        return 1;
-    if (!host)
+// Numbers, with or without a port.
+static int is_numeric(const char *host) {
+    char text[64];
+    struct in6_addr any;
+    const int in_brackets = *host == '[';
+    host += in_brackets;
+    const size_t n = strcspn(host, in_brackets ? "]" : ":");
+    if (n >= sizeof text)
         return 0;
-    return is_called(host, "localhost", 0) || is_called(host, "127.0.0.1", 0) || is_called(host, "::1", 1) ||
+    memcpy(text, host, n);
+    text[n] = 0;
+    return inet_pton(in_brackets ? AF_INET6 : AF_INET, text, &any) == 1 &&
+           is_called(host - in_brackets, text, in_brackets);
+}
+
+// The machine's name, alone or in a zone that nobody on the internet can own (RFC 6762, 8375, and .lan).
+static int is_this_machine(const char *host) {
+    static const char *const zones[] = {"", ".local", ".lan", ".home.arpa"};
+    char machine[256], name[300];
+    if (gethostname(machine, sizeof machine))
+        return 0;
+    machine[sizeof machine - 1] = 0;
+    for (size_t i = 0; i < sizeof zones / sizeof *zones; i++) {
+        snprintf(name, sizeof name, "%s%s", machine, zones[i]);
+        if (*machine && is_called(host, name, 0))
+            return 1;
+    }
+    return 0;
+}
+
+int server_host_is_ours(const server_listening *listening, const char *host) {
+    if (!host)
+        return !listening->is_loopback;
+    if (is_called(host, "localhost", 0))
+        return 1;
+    if (!listening->is_loopback)
+        return is_numeric(host) || is_this_machine(host);
+    return is_called(host, "127.0.0.1", 0) || is_called(host, "::1", 1) ||
            is_called(host, listening->address, strchr(listening->address, ':') != NULL);
 }

@@ -22,6 +22,7 @@
 
 enum {
     OTHERS = 24,       // connections besides the streams
+    FROM_ONE = 16,     // connections of one address of another machine
     IDLE_S = 10,       // a client that takes or sends nothing for so long is left
     FIRST_MS = 5000,   // how long an answer waits for the first picture
     AGAIN_MS = 2000,   // a picture that stays is sent again, which also finds clients that went away
@@ -268,7 +269,8 @@ static enum MHD_Result route(void *user, struct MHD_Connection *connection, cons
     server_mjpeg *server = user;
     (void)version, (void)upload, (void)n_upload, (void)request;
     if (!server_host_is_ours(&server->listening, http.lookup(connection, MHD_HEADER_KIND, "Host")))
-        return answer_words(connection, MHD_HTTP_FORBIDDEN, "ask for localhost or 127.0.0.1\n");
+        return answer_words(connection, MHD_HTTP_FORBIDDEN,
+                            "ask for this machine by its address, or for localhost\n");
     if (strcmp(method, "GET") != 0)
         return answer_words(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET\n");
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
@@ -292,7 +294,8 @@ static struct MHD_Daemon *start(server_mjpeg *server) {
         http.start(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL, 0, NULL,
                    NULL, route, server, MHD_OPTION_LISTEN_SOCKET, server->listening.fd,
                    MHD_OPTION_CONNECTION_LIMIT, (unsigned)(server->max_clients + OTHERS),
-                   MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S, MHD_OPTION_END);
+                   MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+                   server->listening.is_loopback ? 0U : (unsigned)FROM_ONE, MHD_OPTION_END);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return daemon;
 }

@@ -311,8 +311,35 @@ static void strange_hosts_are_refused(void **state) {
     server = open_server(&options);
     assert_false(server_mjpeg_is_local(server));
     show_grey(server, 64, 48, 100);
-    assert_int_equal(ask(server_mjpeg_port(server), "GET / HTTP/1.0\r\nHost: camera.lan\r\n\r\n"), 200);
+    // Any address of this machine and its own name, but no name that a stranger may have turned to it.
+    char machine[64] = "", names[3][80];
+    assert_int_equal(gethostname(machine, sizeof machine - 1), 0);
+    snprintf(names[0], sizeof names[0], "%s", machine);
+    snprintf(names[1], sizeof names[1], "%s.local:80", machine);
+    snprintf(names[2], sizeof names[2], "%s.evil.example", machine);
+    const struct {
+        const char *host;
+        int status;
+    } others[] = {
+        {"192.168.1.7:8080", 200}, {"[fe80::1]:80", 200}, {"localhost", 200},    {names[0], 200},
+        {names[1], 200},           {names[2], 403},       {"evil.example", 403}, {"1.2.3.4.evil", 403},
+        {"[::1]evil", 403},        {"1.2.3", 403}};
+    port = server_mjpeg_port(server);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        char request[256];
+        snprintf(request, sizeof request, "GET /frame.jpg HTTP/1.0\r\nHost: %s\r\n\r\n", others[i].host);
+        if (ask(port, request) != others[i].status)
+            fail_msg("Host: %s: %.12s, expected %d", others[i].host, answer, others[i].status);
+    }
+    snprintf(names[0], sizeof names[0], "http://%s:%d/", machine, port);
+    assert_string_equal(server_mjpeg_url(server), names[0]);
     server_mjpeg_free(server);
+    options.listen = "::ffff:127.0.0.1";
+    char why[256];
+    if (server_mjpeg_open(&server, &options, why, sizeof why) == FN_OK) { // where there is IPv6
+        assert_true(server_mjpeg_is_local(server));
+        server_mjpeg_free(server);
+    }
 }
 
 static void the_newest_picture_is_given(void **state) {
