@@ -69,6 +69,8 @@ struct fn_av_source {
     int n_in_a_row;  // damaged packets and frames since the last good one
     int is_begun;    // some bytes of a file were read
     int is_drained;  // the decoder was told that nothing more comes
+    int failure;     // why nothing more comes, told once the decoder is empty; FN_OK: the end
+    char failure_why[FN_VIDEO_WHY];
     uint64_t n_frames;
     double wait_ms;       // for bytes, since the frame before
     unsigned n_too_large; // fn_av_n_too_large when it was opened

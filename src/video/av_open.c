@@ -164,7 +164,7 @@ static int open_camera(fn_av_source *source, char *why) {
 
 // ---- streams -----------------------------------------------------------------------------------------
 
-// Every connection that a stream needs, those of a playlist's parts too, is to somebody with a certificate.
+// Every https connection, those of a playlist's parts too, is to somebody with a certificate.
 static int open_checked(AVFormatContext *format, AVIOContext **io, const char *url, int flags,
                         AVDictionary **options) {
     const fn_av_source *source = format->opaque;
@@ -199,6 +199,7 @@ static int open_stream(fn_av_source *source, char *why) {
     static const struct {
         const char *start, *protocols;
     } kinds[] = {{"rtsp", "rtsp,rtsps,rtp,srtp,udp,tcp,tls,crypto"},
+                 {"https", "https,httpproxy,tcp,tls,crypto"}, // nor does it lead away from there
                  {"http", "http,https,httpproxy,tcp,tls,crypto"},
                  {"rtp", "rtp,srtp,udp"},
                  {"udp", "udp"}};
@@ -301,9 +302,11 @@ static void describe(fn_av_about *about, const fn_av_source *source) {
     const double fps = av_q2d(av_guess_frame_rate(format, source->stream, NULL));
     const int is_stream = source->request.kind == FN_AV_STREAM;
     about->fps = fps > 0 && fps <= MAX_FPS ? fps : 0;
+    const int is_list = av_match_list(container, "hls", ',') > 0;
+    const int has_end = format->duration > 0 || (!is_list && format->pb && avio_size(format->pb) > 0);
     about->is_live = source->request.kind == FN_AV_CAMERA ||
-                     (is_stream && (format->duration <= 0 || av_match_list(container, "rtsp,rtp,sdp", ',')));
-    about->comes_in_bursts = about->is_live && av_match_list(container, "hls", ',') > 0;
+                     (is_stream && (!has_end || av_match_list(container, "rtsp,rtp,sdp", ',')));
+    about->comes_in_bursts = about->is_live && is_list;
     if (!about->is_live && format->duration > 0)
         about->duration_s = (double)format->duration / AV_TIME_BASE;
     if (source->stream->nb_frames > 0)

@@ -44,6 +44,14 @@ static int read_packet(fn_av_source *source) {
     return averror;
 }
 
+// Nothing more can be read; what was read is decoded first.
+static int drain(fn_av_source *source, int failure) {
+    source->failure = failure;
+    source->is_drained = 1;
+    avcodec_send_packet(source->codec, NULL);
+    return FN_OK;
+}
+
 // One step towards more input for the decoder.
 static int feed(fn_av_source *source, uint64_t *n_damaged, char *why) {
     int rc = fn_av_is_over(&source->request, why);
@@ -57,17 +65,14 @@ static int feed(fn_av_source *source, uint64_t *n_damaged, char *why) {
         return rc;
     if (averror == AVERROR_EOF && io && io->error < 0) // not every container tells one from the other
         averror = io->error;
-    if (averror == AVERROR_EOF || is_end_of_stream(source, averror)) {
-        source->is_drained = 1;
-        avcodec_send_packet(source->codec, NULL);
-        return FN_OK;
-    }
+    if (averror == AVERROR_EOF || is_end_of_stream(source, averror))
+        return drain(source, FN_OK);
     if (averror == AVERROR_INVALIDDATA)
         return damage(source, n_damaged, why);
     if (averror == AVERROR(EIO) && source->request.kind == FN_AV_STREAM)
-        return fn_av_fail(why, FN_EIO, "the stream has broken off");
+        return drain(source, fn_av_fail(source->failure_why, FN_EIO, "the stream has broken off"));
     if (averror < 0)
-        return fn_av_fail_with(why, averror, "cannot be read");
+        return drain(source, fn_av_fail_with(source->failure_why, averror, "cannot be read"));
     if (source->packet->stream_index == source->stream->index) {
         const int sent = avcodec_send_packet(source->codec, source->packet);
         if (sent == AVERROR(ENOMEM))
@@ -121,6 +126,8 @@ int fn_av_read(fn_av_source *source, fn_av_frame *out, uint64_t *n_damaged, char
         if (rc < 0)
             return rc;
     }
+    if (source->failure)
+        return fn_av_fail(why, source->failure, "%s", source->failure_why);
     if (source->n_frames)
         return FN_OK;
     if (fn_av_n_too_large() != source->n_too_large)

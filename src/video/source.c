@@ -81,11 +81,10 @@ char *fn_source_name(const char *text) {
     if (!host)
         return fn_strdup(text);
     host += 3;
-    const size_t n = strcspn(host, "/?#");
-    const char *at = NULL;
-    for (const char *p = host; p < host + n; p++)
-        at = *p == '@' ? p : at;
-    return at ? fn_asprintf("%.*s%s", (int)(host - text), text, at + 1) : fn_strdup(text);
+    // A password may hold what should have been escaped in it: the last @ counts.
+    const char *at = strrchr(host, '@'), *shown = at ? at + 1 : host;
+    const size_t n = strcspn(shown, "?#");
+    return fn_asprintf("%.*s%.*s%s", (int)(host - text), text, (int)n, shown, shown[n] ? "?..." : "");
 }
 
 // ---- opening -------------------------------------------------------------------------------------------

@@ -231,6 +231,10 @@ void fn_video_free(fn_video *video) {
     fn_video_release(video);
 }
 
+const char *fn_video_name(const fn_video *video) {
+    return video->name;
+}
+
 const fn_video_info *fn_video_get_info(const fn_video *video) {
     return video ? &video->info : NULL;
 }
