@@ -104,6 +104,10 @@ FN_API int fn_gallery_remove(fn_gallery *gallery, const char *name);
 
 FN_API int fn_gallery_count(fn_gallery *gallery, uint64_t *n_people, uint64_t *n_faces);
 
+/// A number that is another one after another opening of the same gallery, of this program or of any, has changed
+/// something: who holds an index asks for it now and then, and makes the index anew.
+FN_API int fn_gallery_version(fn_gallery *gallery, int64_t *version);
+
 /// All vectors of one fingerprint as a searchable index, as of now. FN_EMODEL when the gallery
 /// holds faces but none of this fingerprint: embeddings of two models are never compared.
 FN_API int fn_gallery_index(fn_gallery *gallery, const char *fingerprint, int dimension, fn_index **out);

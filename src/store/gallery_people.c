@@ -246,6 +246,13 @@ int fn_gallery_count(fn_gallery *gallery, uint64_t *n_people, uint64_t *n_faces)
     return rc;
 }
 
+int fn_gallery_version(fn_gallery *gallery, int64_t *version) {
+    int rc = fn_gallery_begin(gallery, 0);
+    if (rc == FN_OK)
+        rc = fn_gallery_end(gallery, gallery->store->ops->version(gallery->store, version));
+    return rc;
+}
+
 /// The index that is filled, and whose vectors come.
 typedef struct filling {
     fn_index *index;

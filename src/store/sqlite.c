@@ -353,6 +353,10 @@ static int count(fn_store *store, uint64_t *n_people, uint64_t *n_faces) {
     return fn_sqlite_finish(s, st, code, FN_OK);
 }
 
+static int version(fn_store *store, int64_t *out) {
+    return fn_sqlite_number(of(store), "PRAGMA data_version", out);
+}
+
 static int set_pending(fn_sqlite *s, int pending) {
     sqlite3_stmt *st = s->statements[SCRUB_SET];
     return fn_sqlite_run(s, st, sqlite3_bind_int(st, 1, pending));
@@ -409,6 +413,7 @@ const fn_store_ops fn_store_sqlite = {
     .vectors = vectors,
     .main_fingerprint = main_fingerprint,
     .count = count,
+    .version = version,
     .soil = soil,
     .scrub = fn_sqlite_scrub,
 };

@@ -67,6 +67,8 @@ struct fn_store_ops {
     /// The fingerprint of most faces; "" when there are no faces.
     int (*main_fingerprint)(fn_store *store, char fingerprint[65]);
     int (*count)(fn_store *store, uint64_t *n_people, uint64_t *n_faces);
+    /// A number that is another one after somebody else has changed the store.
+    int (*version)(fn_store *store, int64_t *version);
 
     /// Inside a write transaction: notes that old bytes must go, until `scrub` has succeeded.
     int (*soil)(fn_store *store);
