@@ -46,6 +46,8 @@ typedef struct fn_timeline_row {
     uint32_t track;       // the first one, by its number in the stream
     size_t n_tracks;      // that were put together
     uint64_t n_frames;
+    uint32_t n_looks;    // vectors that were made of it
+    uint32_t n_votes;    // of those, decided for one person, whoever has most of a track
     uint32_t n_switches; // times a track of this row changed its name
     int has_nearest;     // somebody was compared with
     fn_id nearest;       // KNOWN: the person; UNKNOWN: whoever a single look came nearest to
@@ -71,6 +73,8 @@ FN_API int fn_timeline_add(fn_timeline *timeline, const fn_stream_frame *frame);
 /// Makes the rows. Tracks that still live, because the video was left early, count as they are. FN_ENOMEM.
 FN_API int fn_timeline_finish(fn_timeline *timeline);
 
+/// Faces that were seen on too few frames to count (fn_track.is_confirmed), and have no row.
+FN_API uint64_t fn_timeline_n_brief(const fn_timeline *timeline);
 /// Rows, once finished: people known, then unknown ones, each in order of appearance. NULL beyond the last.
 FN_API size_t fn_timeline_len(const fn_timeline *timeline);
 FN_API const fn_timeline_row *fn_timeline_get(const fn_timeline *timeline, size_t index);

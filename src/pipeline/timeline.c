@@ -50,6 +50,7 @@ struct fn_timeline {
     sighted_list live, done; // done: confirmed ones only
     row *rows;
     size_t n_rows;
+    uint64_t n_brief;
     int is_finished;
 };
 
@@ -225,6 +226,7 @@ static int end(fn_timeline *t, size_t at) {
             return rc;
     } else {
         fn_free(s->pixels);
+        t->n_brief++;
     }
     t->live.n--;
     memmove(s, s + 1, (t->live.n - at) * sizeof *s);
@@ -303,6 +305,8 @@ static int make_row(row *r, sighted *tracks, size_t n, double gap_s) {
         const float distance = known ? track->distance : tracks[i].nearest.distance;
         r->seen.n_frames += track->n_seen;
         r->seen.n_switches += track->n_switches;
+        r->seen.n_looks += track->n_embedded;
+        r->seen.n_votes += track->n_votes;
         if ((known || tracks[i].has_nearest) && (!r->seen.has_nearest || distance < r->seen.distance)) {
             r->seen.has_nearest = 1;
             r->seen.nearest = whose;
@@ -353,6 +357,10 @@ int fn_timeline_finish(fn_timeline *timeline) {
         qsort(rows, timeline->n_rows, sizeof *rows, by_appearance);
     timeline->is_finished = 1;
     return FN_OK;
+}
+
+uint64_t fn_timeline_n_brief(const fn_timeline *timeline) {
+    return timeline->n_brief;
 }
 
 size_t fn_timeline_len(const fn_timeline *timeline) {
