@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The folder of one person's crops: NAME0.jpg, NAME1.jpg, ... A crop is written under a hidden name and gets
-// its own when it is complete, by a link, which fails where somebody else has taken the number meanwhile.
+// The folder of one person's crops: NAME0.jpg, NAME1.jpg, ...
 #include "capture.h"
 #include "cli.h"
+#include "numbered.h"
 #include "output.h"
 
 #include <dirent.h>
@@ -15,8 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define TEMPORARY ".facenet-part-" // six letters follow; the library clears such away too
-enum { MAX_NAME = 200, MAX_DIGITS = 9, MAX_NUMBER = 999999999 };
+enum { MAX_NAME = 200 };
 
 // ---- names -------------------------------------------------------------------------------------------
 
@@ -42,18 +41,6 @@ const char *cli_folder_name_fault(const char *name) {
     if (!cli_name_is_free(name))
         return "the word is kept for decisions: choose another name";
     return NULL;
-}
-
-// The number in NAME<k>.jpg, or -1.
-static long number_of(const cli_folder *folder, const char *file) {
-    const size_t n = strlen(folder->name);
-    if (strncmp(file, folder->name, n) != 0)
-        return -1;
-    const char *digits = file + n;
-    const size_t n_digits = strspn(digits, "0123456789");
-    if (n_digits < 1 || n_digits > MAX_DIGITS || strcmp(digits + n_digits, ".jpg") != 0)
-        return -1;
-    return strtol(digits, NULL, 10);
 }
 
 static char *path_in(const char *folder, const char *leaf) {
@@ -93,8 +80,8 @@ static int know(cli_judge *judge, const char *path) {
 }
 
 static int look_at(cli_folder *folder, const char *file, cli_judge *judge) {
-    const long number = number_of(folder, file);
-    const int is_left = strncmp(file, TEMPORARY, strlen(TEMPORARY)) == 0;
+    const long number = cli_number_of(folder->name, file);
+    const int is_left = strncmp(file, CLI_TEMPORARY, strlen(CLI_TEMPORARY)) == 0;
     if (number < 0 && !is_left)
         return FN_OK;
     char *path = path_in(folder->path, file);
@@ -143,100 +130,9 @@ void cli_folder_close(cli_folder *folder) {
     *folder = (cli_folder){0};
 }
 
-// ---- a crop gets its name ----------------------------------------------------------------------------
-
-static int write_all(int fd, const unsigned char *bytes, size_t n) {
-    while (n) {
-        const ssize_t wrote = write(fd, bytes, n);
-        if (wrote < 0 && errno == EINTR)
-            continue;
-        if (wrote < 0)
-            return -1;
-        bytes += wrote;
-        n -= (size_t)wrote;
-    }
-    return fsync(fd);
-}
-
-// Gives a file a name that must be free; 0, or -1 with EEXIST when it is not. Where the file system knows no
-// links, whoever names a file holds the lock of the folder meanwhile.
-static int give_name(const cli_folder *folder, const char *temporary, const char *path) {
-    struct stat st;
-    if (link(temporary, path) == 0)
-        return unlink(temporary);
-    if (errno != EPERM && errno != ENOTSUP && errno != ENOSYS && errno != EMLINK)
-        return -1;
-    const int fd = open(folder->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int result = -1;
-    if (fd < 0)
-        return -1;
-    if (flock(fd, LOCK_EX) == 0) {
-        if (lstat(path, &st) == 0)
-            errno = EEXIST;
-        else
-            result = rename(temporary, path);
-    }
-    const int error = errno;
-    close(fd);
-    errno = error;
-    return result;
-}
-
-// The first number from folder->next on that is free. New memory, or NULL with errno.
-static char *name_it(cli_folder *folder, const char *temporary) {
-    const size_t size = strlen(folder->path) + strlen(folder->name) + 32;
-    char *path = malloc(size);
-    errno = ENOMEM;
-    while (path) {
-        if (folder->next > MAX_NUMBER) {
-            errno = EOVERFLOW;
-            break;
-        }
-        snprintf(path, size, "%s/%s%lu.jpg", folder->path, folder->name, folder->next++);
-        if (give_name(folder, temporary, path) == 0)
-            return path;
-        if (errno != EEXIST)
-            break;
-    }
-    const int error = errno;
-    free(path);
-    errno = error;
-    return NULL;
-}
-
-static int save_bytes(cli_folder *folder, const unsigned char *bytes, size_t n, char **path) {
-    char *temporary = path_in(folder->path, TEMPORARY "XXXXXX");
-    if (!temporary)
-        return failed(folder->path, "a crop cannot be written", ENOMEM);
-    const int fd = mkstemp(temporary); // 0600
-    int code = CLI_DONE;
-    if (fd >= 0) {
-        flock(fd, LOCK_EX | LOCK_NB); // until it has its name, nobody sweeps it
-        fcntl(fd, F_SETFD, FD_CLOEXEC);
-    }
-    if (fd < 0 || write_all(fd, bytes, n) || !(*path = name_it(folder, temporary))) {
-        code = failed(folder->path, "a crop cannot be written", errno);
-        if (fd >= 0)
-            unlink(temporary);
-    }
-    if (fd >= 0)
-        close(fd);
-    free(temporary);
-    return code;
-}
-
 int cli_folder_save(cli_folder *folder, const fn_image *crop, char **path) {
-    const size_t room = (size_t)crop->width * (size_t)crop->height * 3 + 4096; // a JPEG at 92 is far below
-    unsigned char *jpeg = malloc(room);
-    size_t n;
-    *path = NULL;
-    int code = CLI_INPUTS;
-    if (!jpeg)
-        failed(folder->path, "a crop cannot be written", ENOMEM);
-    else if (fn_image_encode_jpeg(jpeg, room, &n, crop, 0) < 0)
-        cli_error("%s: a crop cannot be written: %s", folder->path, fn_last_error());
-    else
-        code = save_bytes(folder, jpeg, n, path);
-    free(jpeg);
+    cli_numbered files = {folder->path, folder->name, 0, folder->next};
+    const int code = cli_numbered_save(&files, crop, path);
+    folder->next = files.next;
     return code;
 }

@@ -166,7 +166,7 @@ int cli_face_choose(size_t *index, const fn_analysis *analysis, cli_face face, c
 /// For fn_analyze_options.wanted: only the face that cli_face_choose would take; user is a cli_face.
 int cli_face_wanted(void *user, const fn_analysis *found, size_t face);
 
-/// 0 for the words that stand for decisions ("unknown", "ambiguous"): nobody is called so.
+/// 0 for the words that stand for decisions ("unknown", "unknown-3", "ambiguous"): nobody is called so.
 int cli_name_is_free(const char *name);
 
 /// 0xRRGGBB of boxes and plates by decision.

@@ -64,7 +64,8 @@ typedef struct capture {
     cli_folder folder;
     cli_judge judge;
     cli_view view;
-    int output_error; // errno of standard output, for who says so at the end
+    int64_t kept_clock_ms; // on fn_clock_ms(), of the last picture kept, or of the beginning
+    int output_error;      // errno of standard output, for who says so at the end
 } capture;
 
 enum { GO_ON = -1 }; // else an exit code
@@ -138,6 +139,7 @@ static int keep(capture *c, const fn_stream_frame *now) {
     int code = cli_folder_save(&c->folder, &crop, &path);
     if (code != CLI_DONE)
         return code;
+    c->kept_clock_ms = fn_clock_ms();
     if (cli_judge_kept(&c->judge) < 0) {
         cli_error("out of memory");
         code = CLI_INPUTS;
@@ -186,6 +188,12 @@ static int summary(capture *c, const char *why) {
     return CLI_INPUTS;
 }
 
+static int give_up(capture *c) {
+    char why[64];
+    snprintf(why, sizeof why, "nothing new for %g seconds", patience);
+    return summary(c, why);
+}
+
 static int look(capture *c, const fn_stream_frame *now) {
     int rc = cli_judge_look(&c->judge, now);
     if (rc < 0) {
@@ -198,22 +206,27 @@ static int look(capture *c, const fn_stream_frame *now) {
         const int code = keep(c, now);
         return code != GO_ON ? code : c->judge.n_kept >= count ? summary(c, NULL) : GO_ON;
     }
-    if (patience > 0 && now->time_s - c->judge.kept_s > patience) {
-        char why[64];
-        snprintf(why, sizeof why, "nothing new for %g seconds", patience);
-        return summary(c, why);
-    }
-    return GO_ON;
+    return patience > 0 && now->time_s - c->judge.kept_s > patience ? give_up(c) : GO_ON;
+}
+
+// A live source that gives no more pictures has none to wait for either.
+static int is_given_up(const capture *c) {
+    return patience > 0 && fn_video_get_info(c->video)->is_live &&
+           (double)(fn_clock_ms() - c->kept_clock_ms) > patience * 1000;
 }
 
 static int run(capture *c) {
     const fn_stream_frame *now;
     int code = GO_ON;
+    c->kept_clock_ms = fn_clock_ms();
     while (code == GO_ON) {
-        while (!fn_stream_wait(c->stream, 20) && !cli_wants_stop && !cli_view_wants_end(&c->view))
-            ;
+        const int is_there = fn_stream_wait(c->stream, 20);
         if (cli_wants_stop || cli_view_wants_end(&c->view))
             return summary(c, NULL);
+        if (!is_there && is_given_up(c))
+            return give_up(c);
+        if (!is_there)
+            continue;
         int rc = fn_stream_next(c->stream, &now);
         if (rc < 0) {
             cli_view_clear_line(&c->view);

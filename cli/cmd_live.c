@@ -9,6 +9,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { TICK_MS = 10, MOST_NAMES = 20 };
 
@@ -50,7 +51,12 @@ static const cli_command command = {
         "With no window, --out, --mjpeg or --events there is a line on stdout when somebody enters, is\n"
         "named, or leaves: time in seconds, event, number of the track, name or unknown, distance, time\n"
         "of the first sighting, crop.\n"
-        "SIGINT and SIGTERM end it with complete files, and that is done too (0).",
+        "Whoever is enrolled, renamed or removed meanwhile by another program is known or forgotten within "
+        "a\n"
+        "second or so. SIGINT and SIGTERM end it with complete files, and that is done too (0); another one "
+        "two\n"
+        "seconds later ends it at once, without them. A --out that is there is replaced at the end, and a\n"
+        "run that is killed (-9) leaves FILE.XXXXXX, which can be removed.",
     .options = options,
     .shared = CLI_SHARED_SOURCE | CLI_SHARED_VIDEO | CLI_SHARED_WATCH | CLI_SHARED_GALLERY |
               CLI_SHARED_MODEL | CLI_SHARED_MODELS | CLI_SHARED_DETECTOR | CLI_SHARED_OUTPUT,
@@ -64,6 +70,7 @@ typedef struct job {
     cli_video_out *out;
     server_mjpeg *server;
     cli_events *events;
+    int is_behind; // changes of the gallery could not be read
 } job;
 
 static int has_window(void) {
@@ -133,8 +140,17 @@ static int handle(job *j, const fn_stream_frame *now) {
     return code == CLI_DONE && j->view ? cli_live_view_show(j->view, now) : code;
 }
 
-// A source that is lost ends the watch, and what was written until then is whole.
-static int run(job *j, int *is_lost) {
+// Who is enrolled or removed meanwhile, here or by another program, is known or forgotten. What fails is
+// tried again in a second, and said once.
+static void keep_up(job *j) {
+    const int rc = cli_watch_keep_up(j->watch);
+    if (rc < 0 && !j->is_behind)
+        cli_error("changes of the gallery are not seen: %s", fn_last_error());
+    j->is_behind = rc < 0;
+}
+
+// A source that is lost ends the watch.
+static int run(job *j) {
     const fn_stream_frame *now;
     int ended = 0, code = CLI_DONE;
     while (code == CLI_DONE && !cli_wants_stop) {
@@ -142,15 +158,14 @@ static int run(job *j, int *is_lost) {
             code = cli_live_view_poll(j->view, &ended);
         if (ended)
             break;
+        keep_up(j);
         if (code != CLI_DONE || !fn_stream_wait(j->watch->stream, TICK_MS))
             continue;
         const int rc = fn_stream_next(j->watch->stream, &now);
         if (rc < 0 && cli_wants_stop)
             break;
-        if (rc < 0) {
-            *is_lost = fn_video_get_info(j->watch->video)->is_live;
+        if (rc < 0)
             return cli_failure(rc);
-        }
         if (!now)
             break;
         code = handle(j, now);
@@ -218,13 +233,14 @@ static fn_frame_policy policy(void) {
     return (has_window() || mjpeg_port >= 0) && !out_path ? FN_FRAMES_NEWEST : FN_FRAMES_AUTO;
 }
 
-static int close_all(job *j, int code, int is_lost) {
+static int close_all(job *j, int code) {
     cli_live_view_close(j->view);
     server_mjpeg_free(j->server);
     const int events = cli_events_close(j->events, j->watch);
     if (code == CLI_DONE)
         code = events;
-    if (j->out && (code == CLI_DONE || is_lost)) {
+    if (j->out &&
+        (code == CLI_DONE || cli_video_out_len(j->out))) { // whatever ended it, what was recorded is kept
         const int finished = cli_video_out_finish(j->out);
         code = code == CLI_DONE ? finished : code;
     } else {
@@ -236,21 +252,26 @@ static int close_all(job *j, int code, int is_lost) {
 
 int cmd_live(int argc, char **argv) {
     job j = {0};
-    int n, is_lost = 0, end = cli_parse(&command, argc, argv, &n);
+    int n, end = cli_parse(&command, argc, argv, &n);
     if (end < 0)
         end = check();
     if (end >= 0)
         return end;
+    umask(077); // what is written shows faces and tells names
     cli_catch_signals();
     const cli_watch_options watch = {
         .policy = policy(), .may_make_gallery = has_window(), .command = &command};
     int code = cli_watch_open(&j.watch, &watch);
     if (!j.watch)
         return code;
+    const char *const written[] = {out_path, events_path};
+    code = cli_watch_check_outputs(j.watch, &command, written, sizeof written / sizeof *written);
+    if (code >= 0)
+        return close_all(&j, code);
     say_network(j.watch);
     say_people(j.watch);
     code = open_outputs(&j);
     if (code == CLI_DONE)
-        code = run(&j, &is_lost);
-    return close_all(&j, code, is_lost);
+        code = run(&j);
+    return close_all(&j, code);
 }

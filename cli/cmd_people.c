@@ -167,9 +167,10 @@ int cmd_people(int argc, char **argv) {
     int code = open_existing(&gallery, form->read_only);
     if (code != CLI_DONE)
         return code;
-    if (form->run(gallery, argv + 2) < 0) {
+    const int rc = form->run(gallery, argv + 2);
+    if (rc < 0) { // a wrong name is no fault of the gallery
         cli_error("%s", fn_last_error());
-        code = CLI_GALLERY;
+        code = rc == FN_ENOTFOUND || rc == FN_ECONFLICT || rc == FN_EINVAL ? CLI_INPUTS : CLI_GALLERY;
     }
     fn_gallery_free(gallery);
     return code;

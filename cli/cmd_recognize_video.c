@@ -45,7 +45,9 @@ static const cli_command command = {
         "unknown-2, ...: one for each time a face is followed, so that two of them may be one person.\n"
         "FILE may also be a folder of pictures, an address, or -.\n"
         "Ctrl-C ends early; what was found until then is told, and so it is when a file is damaged on\n"
-        "the way, or cut off (its pictures end before 9/10 of the length it claims): exit code 1.",
+        "the way, or cut off (its pictures end before 9/10 of the length it claims): exit code 1. Somebody\n"
+        "seen in fewer than 3 of the searched frames does not count, and a name wants several looks. The\n"
+        "marked video has no sound.",
     .options = options,
     .shared = CLI_SHARED_GALLERY | CLI_SHARED_WATCH | CLI_SHARED_MODEL | CLI_SHARED_MODELS |
               CLI_SHARED_DETECTOR | CLI_SHARED_OUTPUT,
@@ -103,8 +105,8 @@ static int look_through(job *j) {
                      "the pictures end after %.2f s, the file's header says %.2f s: it is cut off", j->last_s,
                      length_s);
         else if (n_damaged)
-            snprintf(j->why_early, sizeof j->why_early, "damaged in %llu places",
-                     (unsigned long long)n_damaged);
+            snprintf(j->why_early, sizeof j->why_early, "damaged in %llu place%s",
+                     (unsigned long long)n_damaged, n_damaged == 1 ? "" : "s");
     }
     return CLI_DONE;
 }
@@ -120,6 +122,10 @@ static int tell(const job *j) {
     for (size_t i = 0; timeline_paths[i]; i++)
         if (cli_sightings_write(&sightings, timeline_paths[i]) != CLI_DONE)
             code = CLI_INPUTS;
+    const unsigned long long n_brief = fn_timeline_n_brief(j->timeline);
+    if (n_brief)
+        cli_note("%llu %s seen in fewer than 3 of the searched frames and left out", n_brief,
+                 n_brief == 1 ? "face was" : "faces were");
     if (*j->why_early) {
         cli_error("%s: %s", cli_watch_source(j->watch), j->why_early);
         code = CLI_INPUTS;
@@ -156,12 +162,6 @@ static int run(job *j) {
     return code;
 }
 
-// What is looked through is not written over.
-static int is_same_file(const char *a, const char *b) {
-    struct stat x, y;
-    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-}
-
 int cmd_recognize_video(int argc, char **argv) {
     job j = {0};
     int n, end = cli_parse(&command, argc, argv, &n);
@@ -172,15 +172,22 @@ int cmd_recognize_video(int argc, char **argv) {
             return cli_usage_error(&command,
                                    "--timeline wants a file called .json, .csv or .html, not \"%s\"",
                                    timeline_paths[i]);
-    if (out_path && is_same_file(out_path, argv[1]))
+    umask(077); // what is written shows faces and tells names
+    for (size_t i = 0; timeline_paths[i]; i++)
+        if (cli_sightings_check(timeline_paths[i]) != CLI_DONE)
+            return CLI_INPUTS;
+    if (out_path && cli_is_same_file(out_path, argv[1]))
         return cli_usage_error(&command, "--out %s is the video itself", out_path);
     cli_catch_signals();
     cli.reconnects = 0; // a stream that breaks off has ended
     const cli_watch_options watch = {.source = argv[1], .command = &command};
     int code = cli_watch_open(&j.watch, &watch);
-    if (j.watch)
-        code = run(&j);
-    else if (code == CLI_DONE) // a signal while it was opened
+    const char *written[MAX_FILES + 1] = {out_path};
+    memcpy(written + 1, timeline_paths, MAX_FILES * sizeof *written);
+    if (j.watch) {
+        code = cli_watch_check_outputs(j.watch, &command, written, MAX_FILES + 1);
+        code = code < 0 ? run(&j) : code;
+    } else if (code == CLI_DONE) // a signal while it was opened
         code = CLI_INPUTS;
     cli_video_out_free(j.out);
     fn_timeline_free(j.timeline);

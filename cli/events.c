@@ -12,6 +12,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -35,7 +37,7 @@ struct cli_events {
     int is_text;
     char *path, *crops, *source;
     int is_live;
-    char run[32]; // when it began, as "20240131T120000Z"
+    char run[32]; // when it began and some letters of chance, as "20240131T120000Z-3fa9c1"
     visit *visits;
     size_t n, room;
     int has_failed; // nothing more is told
@@ -77,9 +79,20 @@ static void events_free(cli_events *e) {
     free(e);
 }
 
+// A power cut may have left half a line: what comes now begins on its own.
+static int end_torn_line(int fd) {
+    struct stat st;
+    char last = '\n';
+    if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size == 0)
+        return 0;
+    return pread(fd, &last, 1, st.st_size - 1) == 1 && last != '\n' && write(fd, "\n", 1) != 1 ? -1 : 0;
+}
+
 static int open_file(cli_events *e) {
-    e->fd = open(e->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
-    if (e->fd >= 0)
+    e->fd = open(e->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+    if (e->fd < 0 && (errno == EACCES || errno == EPERM)) // may be written but not read
+        e->fd = open(e->path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY);
+    if (e->fd >= 0 && end_torn_line(e->fd) == 0)
         return CLI_DONE;
     cli_error("%s: %s", e->path, strerror(errno));
     return CLI_INPUTS;
@@ -98,7 +111,11 @@ int cli_events_open(cli_events **out, const cli_events_options *options) {
     e->path = options->path ? strdup(options->path) : NULL;
     e->crops = options->crops ? strdup(options->crops) : NULL;
     e->source = strdup(options->source);
+    uint32_t chance = 0;
+    if (getrandom(&chance, sizeof chance, 0) != sizeof chance)
+        chance = (uint32_t)getpid();
     format_utc(e->run, sizeof e->run, "%Y%m%dT%H%M%SZ", utc_ms());
+    snprintf(e->run + strlen(e->run), sizeof e->run - strlen(e->run), "-%06x", (unsigned)chance & 0xffffff);
     int code = (options->path && !e->path) || (options->crops && !e->crops) || !e->source ? out_of_memory()
                                                                                           : CLI_DONE;
     if (code == CLI_DONE && e->path && strcmp(e->path, "-") != 0)

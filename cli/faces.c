@@ -78,8 +78,14 @@ int cli_face_wanted(void *user, const fn_analysis *found, size_t face) {
 }
 
 int cli_name_is_free(const char *name) {
-    return strcmp(name, fn_decision_name(FN_DECISION_UNKNOWN)) != 0 &&
-           strcmp(name, fn_decision_name(FN_DECISION_AMBIGUOUS)) != 0;
+    const char *unknown = fn_decision_name(FN_DECISION_UNKNOWN);
+    const size_t n = strlen(unknown);
+    if (strcmp(name, fn_decision_name(FN_DECISION_AMBIGUOUS)) == 0)
+        return 0;
+    if (strncmp(name, unknown, n) != 0)
+        return 1;
+    const char *digits = name[n] == '-' ? name + n + 1 : ""; // "unknown-3" is what a timeline calls somebody
+    return name[n] && !(*digits && digits[strspn(digits, "0123456789")] == 0);
 }
 
 uint32_t cli_color(fn_decision decision) {

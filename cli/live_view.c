@@ -39,6 +39,8 @@ struct cli_live_view {
     uint32_t chosen; // track
     fn_frame *frame; // and where in it; NULL: not yet seen with landmarks
     fn_face face;
+    int is_known; // to be this person, by the decision on its track
+    fn_id person;
     char text[TEXT_SIZE], message[2 * TEXT_SIZE];
     uint32_t message_color;
     int64_t message_until_ms;
@@ -168,6 +170,8 @@ static void take_face(cli_live_view *v) {
         if (v->faces[i].track != v->chosen || !v->faces[i].face.n_landmarks)
             continue;
         v->face = v->faces[i].face;
+        v->is_known = v->faces[i].decision == FN_DECISION_KNOWN;
+        v->person = v->faces[i].person;
         v->frame = fn_frame_share(v->now.frame);
     }
 }
@@ -198,6 +202,12 @@ static void click(cli_live_view *v, float x, float y) {
         choose(v, best->track);
 }
 
+// The face is known, by another name than was typed.
+static int is_another(const cli_live_view *v) {
+    const char *name = v->is_known ? cli_watch_name(v->watch, v->person) : NULL;
+    return name && strcmp(name, v->text) != 0;
+}
+
 static void enroll(cli_live_view *v) {
     char why[1024] = "";
     fn_added added;
@@ -208,6 +218,10 @@ static void enroll(cli_live_view *v) {
         snprintf(why, sizeof why, "\"%s\" is kept for decisions: choose another name", v->text);
     else if (!v->frame)
         snprintf(why, sizeof why, "the face is gone: click it again");
+    else if (is_another(v))
+        snprintf(why, sizeof why,
+                 "this is %s, who would then be taken for two people: facenet people renames and merges",
+                 cli_watch_name(v->watch, v->person));
     else
         rc = cli_enroll_face(&added, v->watch->recognizer, fn_frame_image(v->frame), &v->face, v->text,
                              cli_watch_source(v->watch), v->options.keep_crops, why, sizeof why);

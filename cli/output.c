@@ -107,8 +107,7 @@ static void message(const char *format, va_list args) {
     char text[4096];
     vsnprintf(text, sizeof text, format, args);
     char *escaped = cli_escape(text, strlen(text));
-    cli_progress_clear();
-    fprintf(stderr, "facenet: %s\n", escaped ? escaped : "out of memory");
+    cli_progress_say(escaped ? escaped : "out of memory");
     free(escaped);
 }
 

@@ -5,6 +5,7 @@
 
 #include "cli.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -13,6 +14,8 @@
 static int64_t started_ms, drawn_ms;
 static uint64_t total;
 static int shown;
+// A video's warnings come from the thread that reads it.
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 int cli_progress_wanted(void) {
     return !cli.quiet && isatty(STDERR_FILENO);
@@ -28,6 +31,7 @@ void cli_progress_show(uint64_t done) {
     if (!cli_progress_wanted() || done == 0 || now - drawn_ms < REDRAW_MS)
         return;
     drawn_ms = now;
+    pthread_mutex_lock(&lock);
     double rate = 1000.0 * (double)done / (double)(now - started_ms + 1);
     fprintf(stderr, "\r\033[K%llu", (unsigned long long)done);
     if (total)
@@ -39,12 +43,22 @@ void cli_progress_show(uint64_t done) {
     }
     fflush(stderr);
     shown = 1;
+    pthread_mutex_unlock(&lock);
 }
 
 void cli_progress_clear(void) {
+    pthread_mutex_lock(&lock);
     if (shown)
         fputs("\r\033[K", stderr);
     shown = 0;
+    pthread_mutex_unlock(&lock);
+}
+
+void cli_progress_say(const char *line) {
+    pthread_mutex_lock(&lock);
+    fprintf(stderr, "%sfacenet: %s\n", shown ? "\r\033[K" : "", line);
+    shown = 0;
+    pthread_mutex_unlock(&lock);
 }
 
 static volatile sig_atomic_t wants_stop;

@@ -15,6 +15,9 @@ void cli_progress_show(uint64_t done);
 /// Takes the line away, before something else is written and at the end.
 void cli_progress_clear(void);
 
+/// "facenet: LINE" in its place. From any thread.
+void cli_progress_say(const char *line);
+
 /// From now on SIGINT and SIGTERM ask for an end rather than make one; a second one ends at once.
 void cli_stop_on_signals(void);
 /// 1 when one of them came.

@@ -34,8 +34,15 @@ int cli_sighting_get(cli_sighting *out, const cli_sightings *sightings, size_t i
     out->nearest = cli_watch_name(sightings->watch, row->nearest);
     out->fmr = calibration ? fn_calibration_fmr(calibration, row->distance) : NAN;
     cli_closeness(close, sizeof close, calibration, row->distance);
-    snprintf(out->meaning, sizeof out->meaning, "%s: %s", is_known ? "same person" : "not sure of anybody",
-             close);
+    char what[80] = "not sure of anybody";
+    if (is_known)
+        snprintf(what, sizeof what, "same person");
+    else if (row->n_votes)
+        snprintf(what, sizeof what, "near enough in %u of %u looks, too few for a name",
+                 (unsigned)row->n_votes, (unsigned)row->n_looks);
+    else if (out->fmr <= (cli.fmr > 0 ? cli.fmr : 1e-4))
+        snprintf(what, sizeof what, "two people fit");
+    snprintf(out->meaning, sizeof out->meaning, "%s: %s", what, close);
     return 1;
 }
 
@@ -75,6 +82,7 @@ static json_t *json_sighting(const cli_sighting *s) {
     json_object_set_new(object, "name", is_known ? json_string(s->name) : json_null());
     json_object_set_new(object, "frames", json_integer((json_int_t)row->n_frames));
     json_object_set_new(object, "tracks", json_integer((json_int_t)row->n_tracks));
+    json_object_set_new(object, "looks", json_integer((json_int_t)row->n_looks));
     json_object_set_new(object, "switches", json_integer((json_int_t)row->n_switches));
     json_object_set_new(object, "nearest", s->nearest ? json_string(s->nearest) : json_null());
     json_object_set_new(object, "distance",
@@ -179,6 +187,21 @@ int cli_sightings_has_pictures(const char *path) {
 static int cannot_write(const char *path, const char *why) {
     cli_error("%s: cannot be written: %s", path, why);
     return CLI_INPUTS;
+}
+
+int cli_sightings_check(const char *path) {
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+    struct stat st;
+    int code = CLI_DONE;
+    if (!folder)
+        code = cannot_write(path, "out of memory");
+    else if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+        code = cannot_write(path, "it is there and no regular file");
+    else if (lstat(path, &st) && access(folder, W_OK | X_OK))
+        code = cannot_write(path, strerror(errno));
+    free(folder);
+    return code;
 }
 
 int cli_sightings_write(const cli_sightings *sightings, const char *path) {

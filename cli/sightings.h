@@ -38,6 +38,8 @@ void cli_sightings_print(const cli_sightings *sightings);
 int cli_sightings_is_file(const char *path);
 /// 1 when what the path's ending stands for shows pictures.
 int cli_sightings_has_pictures(const char *path);
+/// Whether a file could be made there: for before the work begins. CLI_DONE or CLI_INPUTS, said on stderr.
+int cli_sightings_check(const char *path);
 /// Writes a file by its ending. It holds faces and names, so it has mode 0600; it appears under its name only
 /// when it is complete. CLI_DONE or CLI_INPUTS, said on stderr.
 int cli_sightings_write(const cli_sightings *sightings, const char *path);

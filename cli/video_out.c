@@ -3,6 +3,7 @@
 // Marked frames into a video or a folder. Pictures of a folder are numbered on from what is there.
 #include "video_out.h"
 
+#include "numbered.h"
 #include "picture.h"
 
 #include <ctype.h>
@@ -17,10 +18,11 @@ struct cli_video_out {
     char *path;
     double fps;
     int is_folder;
-    unsigned long number; // of the last picture of the folder
+    cli_numbered pictures;
     fn_video_writer *writer;
     int width, height; // of the video
     uint64_t n;
+    int has_failed; // nothing more can be written
     cli_picture fitted;
 };
 
@@ -33,21 +35,18 @@ static int ends_as_video(const char *path) {
     return 0;
 }
 
-// The highest number among "000123.jpg".
-static int last_number(unsigned long *out, const char *path) {
+// The number behind the highest one among "000123.jpg".
+static int next_number(unsigned long *out, const char *path) {
     DIR *folder = opendir(path);
-    *out = 0;
+    *out = 1;
     if (!folder) {
         cli_error("%s: %s", path, strerror(errno));
         return CLI_INPUTS;
     }
     for (struct dirent *entry; (entry = readdir(folder));) {
-        char *end;
-        if (!isdigit((unsigned char)entry->d_name[0]))
-            continue;
-        const unsigned long number = strtoul(entry->d_name, &end, 10);
-        if (strcmp(end, ".jpg") == 0 && number > *out)
-            *out = number;
+        const long number = cli_number_of("", entry->d_name);
+        if (number >= (long)*out)
+            *out = (unsigned long)number + 1;
     }
     closedir(folder);
     return CLI_DONE;
@@ -84,8 +83,9 @@ int cli_video_out_open(cli_video_out **out, const cli_command *command, const ch
     for (size_t i = strlen(path); is_folder && i > 1 && o->path[i - 1] == '/'; i--)
         o->path[i - 1] = 0;
     int code = is_folder ? cli_make_folder(o->path) : CLI_DONE;
+    o->pictures = (cli_numbered){o->path, "", 6, 1};
     if (code == CLI_DONE && is_folder)
-        code = last_number(&o->number, o->path);
+        code = next_number(&o->pictures.next, o->path);
     if (code == CLI_DONE)
         *out = o;
     else
@@ -94,13 +94,10 @@ int cli_video_out_open(cli_video_out **out, const cli_command *command, const ch
 }
 
 static int add_picture(cli_video_out *o, const fn_image *image) {
-    char *path = malloc(strlen(o->path) + 40);
-    if (!path)
-        return FN_ENOMEM;
-    snprintf(path, strlen(o->path) + 40, "%s/%06lu.jpg", o->path, ++o->number);
-    const int rc = fn_image_write(image, path, 0);
+    char *path;
+    const int code = cli_numbered_save(&o->pictures, image, &path);
     free(path);
-    return rc;
+    return code;
 }
 
 static int add_frame(cli_video_out *o, const fn_image *image, double time_s) {
@@ -123,11 +120,19 @@ static int add_frame(cli_video_out *o, const fn_image *image, double time_s) {
 }
 
 int cli_video_out_add(cli_video_out *out, const fn_image *image, double time_s) {
-    const int rc = out->is_folder ? add_picture(out, image) : add_frame(out, image, time_s);
-    if (rc < 0)
-        return cli_failure(rc);
-    out->n++;
-    return CLI_DONE;
+    int code = CLI_DONE;
+    if (out->is_folder) {
+        code = add_picture(out, image);
+    } else {
+        const int rc = add_frame(out, image, time_s);
+        if (rc < 0)
+            code = cli_failure(rc);
+    }
+    if (code == CLI_DONE)
+        out->n++;
+    else
+        out->has_failed = 1;
+    return code;
 }
 
 uint64_t cli_video_out_len(const cli_video_out *out) {
@@ -136,6 +141,10 @@ uint64_t cli_video_out_len(const cli_video_out *out) {
 
 int cli_video_out_finish(cli_video_out *out) {
     int code = CLI_DONE;
+    if (out->has_failed) { // which was said
+        cli_video_out_free(out);
+        return CLI_INPUTS;
+    }
     if (out->n == 0)
         cli_note("%s: nothing was written, there was no frame", out->path);
     if (out->writer && fn_video_writer_finish(out->writer) < 0) {

@@ -6,10 +6,7 @@
 //     if ((code = cli_video_out_open(&out, &command, "marked.mp4", 25)) == CLI_DONE)
 //         while (... && (code = cli_video_out_add(out, image, time_s)) == CLI_DONE)
 //             ;
-//     if (out && code == CLI_DONE)
-//         code = cli_video_out_finish(out);   // only now the file has its name
-//     else
-//         cli_video_out_free(out);
+//     finished = cli_video_out_finish(out);   // only now the file has its name
 #ifndef CLI_VIDEO_OUT_H
 #define CLI_VIDEO_OUT_H
 
@@ -26,7 +23,8 @@ int cli_video_out_open(cli_video_out **out, const cli_command *command, const ch
 /// CLI_DONE or CLI_INPUTS, said on stderr.
 int cli_video_out_add(cli_video_out *out, const fn_image *image, double time_s);
 uint64_t cli_video_out_len(const cli_video_out *out); // frames
-/// Completes the video and frees, also when it fails. Without a frame no file appears, which is noted.
+/// Completes the video and frees, also when it fails. Without a frame no file appears, which is noted; nor
+/// does one after a frame could not be added (CLI_INPUTS).
 int cli_video_out_finish(cli_video_out *out);
 /// Gives up: nothing appears under the name of a video; pictures of a folder stay. NULL is a no-op.
 void cli_video_out_free(cli_video_out *out);

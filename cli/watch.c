@@ -9,6 +9,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 typedef struct person {
     fn_id id;
@@ -16,10 +17,15 @@ typedef struct person {
     int is_here; // in the gallery when it was read last
 } person;
 
+enum { LOOK_MS = 1000, REPEAT_MS = 2000 };
+
 struct cli_watch_inside {
     fn_gallery *gallery; // read only
     fn_index *index;
-    char *source;
+    const char *source; // its name
+    const char *text;   // as it was given
+    int64_t version;    // of the gallery, at the last reading
+    int64_t looked_ms;
     person *people; // by name
     size_t n_people, n_here;
     cli_picture picture;
@@ -33,13 +39,26 @@ struct cli_watch_inside {
 
 volatile sig_atomic_t cli_wants_stop;
 
+static int64_t stopped_ms; // the handlers' own: they do not interrupt each other
+
+// A repeat within two seconds is the same wish, as `timeout` and terminals send it; later it means at once.
 static void stop(int signal_number) {
-    (void)signal_number;
+    const int64_t now_ms = fn_clock_ms();
+    if (cli_wants_stop && now_ms - stopped_ms > REPEAT_MS) {
+        signal(signal_number, SIG_DFL);
+        raise(signal_number);
+        return;
+    }
+    if (!cli_wants_stop)
+        stopped_ms = now_ms;
     cli_wants_stop = 1;
 }
 
 void cli_catch_signals(void) {
-    struct sigaction action = {.sa_handler = stop, .sa_flags = (int)SA_RESETHAND}, ignore = {0};
+    struct sigaction action = {.sa_handler = stop}, ignore = {0};
+    sigaddset(&action.sa_mask, SIGINT);
+    sigaddset(&action.sa_mask, SIGTERM);
+    sigaddset(&action.sa_mask, SIGHUP);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
@@ -91,19 +110,9 @@ int cli_video_options(fn_video_options *out, const cli_command *command) {
     return -1;
 }
 
-// An address without the name and password in it. New memory.
-static char *source_name(const char *source) {
-    const char *host = strstr(source, "://");
-    char *copy = strdup(source);
-    if (!host || !copy)
-        return copy;
-    host += 3;
-    const char *end = host + strcspn(host, "/?#"), *at = NULL;
-    for (const char *p = host; p < end; p++)
-        at = *p == '@' ? p : at;
-    if (at)
-        memmove(copy + (host - source), at + 1, strlen(at + 1) + 1);
-    return copy;
+int cli_is_same_file(const char *a, const char *b) {
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
 const char *cli_watch_source(const cli_watch *watch) {
@@ -191,7 +200,10 @@ static int make_index(fn_index **out, const cli_watch *w) {
 int cli_watch_reload(cli_watch *watch) {
     struct cli_watch_inside *in = watch->inside;
     fn_index *index;
-    int rc = make_index(&index, watch);
+    int64_t version = 0; // what changes after it was asked for is read once more
+    int rc = fn_gallery_version(in->gallery, &version);
+    if (rc == FN_OK)
+        rc = make_index(&index, watch);
     if (rc < 0)
         return rc;
     rc = read_people(in); // before anybody is decided to be one of them
@@ -203,7 +215,35 @@ int cli_watch_reload(cli_watch *watch) {
     }
     fn_index_free(in->index);
     in->index = index;
+    in->version = version;
     return FN_OK;
+}
+
+int cli_watch_keep_up(cli_watch *watch) {
+    struct cli_watch_inside *in = watch->inside;
+    int64_t version;
+    if (!in->gallery || fn_clock_ms() - in->looked_ms < LOOK_MS)
+        return FN_OK;
+    in->looked_ms = fn_clock_ms();
+    const int rc = fn_gallery_version(in->gallery, &version);
+    return rc < 0 || version == in->version ? rc : cli_watch_reload(watch);
+}
+
+int cli_watch_check_outputs(const cli_watch *watch, const cli_command *command, const char *const *paths,
+                            size_t n) {
+    const struct cli_watch_inside *in = watch->inside;
+    for (size_t i = 0; i < n; i++) {
+        if (!paths[i] || strcmp(paths[i], "-") == 0)
+            continue;
+        if (cli_is_same_file(paths[i], in->text))
+            return cli_usage_error(command, "%s is the source itself: it would be written over", paths[i]);
+        if (in->gallery && cli_is_same_file(paths[i], fn_gallery_path(in->gallery)))
+            return cli_usage_error(command, "%s is the gallery: it would be written over", paths[i]);
+        for (size_t k = 0; k < i; k++)
+            if (paths[k] && (strcmp(paths[i], paths[k]) == 0 || cli_is_same_file(paths[i], paths[k])))
+                return cli_usage_error(command, "%s is to be written twice", paths[i]);
+    }
+    return -1;
 }
 
 // ---- opening -------------------------------------------------------------------------------------------
@@ -236,7 +276,9 @@ static int open_people(cli_watch *w, const cli_watch_options *options) {
     int code = open_gallery(w, options->may_make_gallery);
     if (code != CLI_DONE)
         return code;
-    int rc = make_index(&in->index, w);
+    int rc = fn_gallery_version(in->gallery, &in->version);
+    if (rc == FN_OK)
+        rc = make_index(&in->index, w);
     if (rc == FN_OK)
         rc = read_people(in);
     if (rc < 0)
@@ -258,6 +300,8 @@ static int open_stream(cli_watch *w, const cli_watch_options *o, const char *sou
     stream.fmr = cli.fmr;
     int rc = fn_video_open(&w->video, source, video, &cli_video_control);
     if (rc == FN_OK)
+        w->inside->source = strcmp(source, "-") == 0 ? source : fn_video_name(w->video);
+    if (rc == FN_OK)
         rc = fn_stream_open(&w->stream, w->recognizer, w->video, &stream);
     if (rc == FN_OK || (rc == FN_ECANCELLED && cli_wants_stop))
         return CLI_DONE;
@@ -276,11 +320,12 @@ int cli_watch_open(cli_watch **out, const cli_watch_options *options) {
     cli_watch *w = calloc(1, sizeof *w);
     if (w)
         w->inside = calloc(1, sizeof *w->inside);
-    if (!w || !w->inside || !(w->inside->source = source_name(source))) {
+    if (!w || !w->inside) {
         cli_error("out of memory");
         cli_watch_close(w);
         return CLI_INPUTS;
     }
+    w->inside->text = source;
     code = cli_recognizer_open(&w->recognizer, options->only_detect);
     if (code == CLI_DONE && !options->only_detect)
         code = open_people(w, options);
@@ -308,7 +353,6 @@ void cli_watch_close(cli_watch *watch) {
         free(in->labels);
         free(in->label_texts);
         cli_picture_free(&in->picture);
-        free(in->source);
         free(in);
     }
     fn_recognizer_free(watch->recognizer);

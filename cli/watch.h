@@ -15,7 +15,8 @@
 
 #include <signal.h>
 
-/// Set by SIGINT, SIGTERM and SIGHUP once cli_catch_signals was called; a second signal ends the program.
+/// Set by SIGINT, SIGTERM and SIGHUP once cli_catch_signals was called; another one two seconds later ends
+/// the program at once.
 extern volatile sig_atomic_t cli_wants_stop;
 void cli_catch_signals(void);
 
@@ -45,7 +46,10 @@ int cli_watch_open(cli_watch **out, const cli_watch_options *options);
 /// NULL is a no-op.
 void cli_watch_close(cli_watch *watch);
 
-/// What the source is called: its words without name and password of an address.
+/// Whether two paths lead to one file that is there.
+int cli_is_same_file(const char *a, const char *b);
+
+/// What the source is called: its words, an address without user, password and query.
 const char *cli_watch_source(const cli_watch *watch);
 
 /// Whom faces are compared with; NULL: nobody. Valid until the next cli_watch_reload.
@@ -62,6 +66,13 @@ const char *cli_watch_person(const cli_watch *watch, size_t index);
 
 /// The gallery has changed: from the next frame on its people of now are known. FN_OK or a facenet error.
 int cli_watch_reload(cli_watch *watch);
+/// Looks once a second whether somebody else has changed the gallery, and reloads. FN_OK or a facenet error.
+int cli_watch_keep_up(cli_watch *watch);
+
+/// What is written is not what is read: refuses paths (NULL and "-" are passed over) that are the source, the
+/// gallery or each other. -1, or CLI_USAGE, said on stderr.
+int cli_watch_check_outputs(const cli_watch *watch, const cli_command *command, const char *const *paths,
+                            size_t n);
 
 /// Copies a frame and marks its confirmed faces with name, distance and the colour of the decision; mirrored
 /// 1: as in a mirror, names upright. Without the library that draws letters only boxes are drawn, which is

@@ -91,7 +91,7 @@ equal "$(identify -format %wx%h images/B/B0.jpg)" 224x224
 code=0
 (trap '' XFSZ; ulimit -f 2; exec "$FACENET" capture --no-window --source one.jpg --loop Full) >out 2>err || code=$?
 equal $code 1
-err_has "images/Full: a crop cannot be written"
+err_has "images/Full: a picture cannot be written"
 [ ! -e images/Full ] || fail "left behind: $(ls -A images/Full)"
 
 # The name is asked for where somebody can answer.
@@ -176,6 +176,21 @@ expect 0 live --no-window --source again
 equal "$(cut -f2,4 out | sort | uniq -c | tr -s ' \t' ' ' | tr '\n' '|')" " 1 entered One| 2 entered unknown| 1 left One| 2 left unknown|"
 expect 0 enroll --face largest --name One images/One/One7.jpg
 equal "$(field 1 2)" "already there"
+
+# A stream that ends does not wait for ever: nothing new is nothing new.
+port=$((20000 + RANDOM % 10000))
+ffmpeg -nostdin -v error -re -i one.avi -t 2 -an -c:v mjpeg -q:v 3 -f mpjpeg -listen 1 "http://127.0.0.1:$port" 2>served &
+program=$!
+code=1
+for _ in $(seq 50); do # until it listens
+    "$FACENET" capture --no-window --source "http://127.0.0.1:$port/x.mjpg" --count 1000 --patience 4 Stream >out 2>err && code=0 || code=$?
+    grep -q "kept in" err && break
+    sleep 0.2
+done
+equal $code 1
+err_has "nothing new for 4 seconds"
+wait $program || true
+program=
 
 # Numbering goes on, also with a gap and a file of another kind; two at once take different numbers.
 rm images/One/One3.jpg

@@ -118,6 +118,33 @@ lines events.jsonl 12
 equal "$(ls frames | head -1)-$(ls frames | tail -1)" 000001.jpg-000024.jpg
 expect 0 "${live[@]}" --out frames # a folder that is there: its numbers go on
 equal "$(ls frames | tail -1)" 000048.jpg
+equal "$(stat -c %a frames/000048.jpg crops/*.jpg | sort -u)" 600
+# A number that is none is no reason to begin again at the first.
+mkdir odd
+cp shot/10.jpg odd/000001.jpg
+cp shot/10.jpg odd/99999999999999999999999.jpg
+expect 0 "${live[@]}" --out odd
+cmp -s odd/000001.jpg shot/10.jpg || fail "a picture that was there is written over"
+[ -e odd/000025.jpg ] || fail "the numbers do not go on"
+# The source and what is written are two things.
+cp marked.mp4 own.mp4
+for written in "--out own.mp4" "--out ./own.mp4" "--events own.mp4"; do
+    # shellcheck disable=SC2086
+    expect 2 live -q --gallery g.db --source own.mp4 --no-window $written
+    err_has "is the source itself"
+done
+cmp -s marked.mp4 own.mp4 || fail "the source was written over"
+cp g.db before.db
+expect 2 "${live[@]}" --no-window --events g.db
+err_has "is the gallery"
+cmp -s g.db before.db || fail "the gallery was written to"
+expect 2 "${live[@]}" --out twice.mp4 --events twice.mp4
+err_has "twice"
+# After a power cut in the middle of a line the next one begins on its own.
+printf '{"event":"ente' >torn.jsonl
+expect 0 "${live[@]}" --no-window --events torn.jsonl
+lines torn.jsonl 7
+equal "$(sed -n 2p torn.jsonl | cut -c1-9)" '{"event":'
 expect 0 "${live[@]}" --out -
 equal "$(head -c 4 out | od -An -tx1 | tr -d ' ')" 1a45dfa3
 "$FACENET" live -q --gallery g.db --no-window --source - <out >piped || fail "what it writes to a pipe it cannot read from one"
@@ -130,6 +157,17 @@ convert shot/33.jpg -resize 320x320! sizes/99.jpg
 expect 0 live --gallery g.db --source sizes --out sizes.mp4
 err_has "fitted into 640 x 360"
 equal "$(frames_of sizes.mp4)" 25
+# What was recorded is kept, whatever ends it: here that nobody reads the events, and that a pipe falls silent.
+("$FACENET" "${live[@]}" -q --loop --out kept.mp4 --events - 2>/dev/null || echo $? >pipe_code) | head -c 100 >/dev/null
+equal "$(cat pipe_code)" 1
+[ "$(frames_of kept.mp4)" -gt 0 ] || fail "the recording is gone"
+ffmpeg -v error -i marked.mp4 -c copy whole.mkv
+mkfifo silent
+(cat whole.mkv; exec sleep 60) >silent &
+pids="$pids $!"
+expect 1 live -q --gallery g.db --source silent --timeout 2 --out kept2.mp4
+err_has "in time"
+[ "$(frames_of kept2.mp4)" -gt 10 ] || fail "the recording is gone"
 # Who reads may leave.
 ("$FACENET" "${live[@]}" -q --loop --out - 2>pipe_err || echo $? >pipe_code) | head -c 100 >/dev/null
 equal "$(cat pipe_code)" 1
@@ -143,7 +181,30 @@ kill -TERM "$program"
 ends 0
 [ "$(frames_of term.mp4)" -gt 3 ] || fail "the video is not whole"
 equal "$(grep -c '"event":"left".*Ada\|Ada.*"event":"left"' term.jsonl)" 1
-[ -z "$(ls -- *.mp4.* 2>/dev/null)" ] || fail "something half-written stayed: $(ls -- *.mp4.*)"
+[ -z "$(ls -A | grep -E '\.mp4\.|\.facenet-part-')" ] || fail "something half-written stayed: $(ls -A)"
+# A signal that is repeated at once is one wish.
+start "${live[@]}" --loop --out term2.mp4 --events term2.jsonl
+until_true has term2.jsonl '"name":"Ada"' || fail "nobody came"
+kill -INT "$program"
+kill -TERM "$program" 2>/dev/null || true
+sleep 0.05
+kill -INT "$program" 2>/dev/null || true
+ends 0
+[ "$(frames_of term2.mp4)" -gt 3 ] || fail "the video is not whole"
+
+# ---- the gallery is another program's too: whoever is renamed, removed, enrolled
+cp g.db shared.db
+start live --gallery shared.db --no-window --source shot --loop --policy newest --events shared.jsonl
+until_true has shared.jsonl '"name":"Ada"' || fail "Ada is not seen"
+expect 0 people rename --gallery shared.db Ada Eve
+until_true has shared.jsonl '"name":"Eve"' || fail "another name is not known"
+expect 0 people remove --yes --gallery shared.db Eve
+expect 0 enroll --gallery shared.db --name Joan --face 2 "$FACENET_DEMO/sample1.jpg"
+until_true has shared.jsonl '"name":"Joan"' || fail "who was enrolled meanwhile is not known"
+kill -TERM "$program"
+ends 0
+n=$(grep -n '"name":"Joan"' shared.jsonl | head -1 | cut -d: -f1)
+! tail -n +"$n" shared.jsonl | grep -q '"event":"entered".*"name":"\(Ada\|Eve\)"' || fail "who was removed is still named"
 
 # ---- a browser, and a source that is lost: one facenet serves what another watches
 serve() {
@@ -177,7 +238,8 @@ expect 1 "${live[@]}" -q --mjpeg "$port"
 err_has "in use"
 expect 2 "${live[@]}" -q --mjpeg 0 --listen nowhere
 
-start live --gallery g.db --no-window --source "http://user:secret@127.0.0.1:$port/stream" --timeout 5 --reconnects 20
+start live --gallery g.db --no-window --json --source "http://user:secret@127.0.0.1:$port/stream?pwd=secret" --timeout 5 \
+    --reconnects 20
 until_true has out Ada || fail "the stream's face is not named"
 stop_server
 until_true has err "trying again" || fail "a lost source is not told"
@@ -186,6 +248,7 @@ until_true has err "it is back" || fail "the source did not come back"
 kill -TERM "$program"
 ends 0
 ! grep -q secret err out || fail "the password is shown"
+has out '/stream?..."' || fail "the source is not told"
 stop_server
 
 # ---- the window
@@ -243,6 +306,8 @@ source=still
 cp g.db window.db
 expect 0 detect --json "still/10.jpg"
 click=$(sed 's/.*"faces":\[{[^}]*"box":{"x":\([0-9.]*\),"y":\([0-9.]*\).*/\1 \2/' out | awk '{printf "%d %d", $1 + 30, $2 + 30}')
+ada=$("$FACENET" identify -q --json --gallery g.db still/10.jpg | grep -o '"box":{"x":[0-9.]*,"y":[0-9.]*[^}]*},[^{]*"decision":"known"' | sed 's/"box":{"x":\([0-9.]*\),"y":\([0-9.]*\).*/\1 \2/' | awk '{printf "%d %d", $1 + 30, $2 + 30}')
+[ -n "$ada" ] || fail "Ada's place is not found"
 mirrored="$((640 - ${click% *})) ${click#* }"
 for i in $(seq 101 400); do ln still/10.jpg still/$i.jpg; done # long enough for a name on a busy machine
 open --gallery window.db --source still --loop --events window.jsonl --keep-crops
@@ -264,6 +329,10 @@ types $click 'Zo qö' Return
 until_true has err 'Zo qö is enrolled' || fail "the face is not enrolled"
 until_true sees named "Zo qö" || fail "who was enrolled is not known"
 kill -0 "$program" 2>/dev/null || fail "a letter of a name ended it"
+# Who is known already does not become two people.
+# shellcheck disable=SC2086
+types $ada Somebody Return
+until_true has err 'this is Ada' || fail "a known face gets a second name"
 before=$(date +%s)
 xdotool key q
 ends 0

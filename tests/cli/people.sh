@@ -21,10 +21,12 @@ out_has '"name":"Grace"'
 expect 0 people show Grace
 out_has "sample1.jpg"
 lines out 1
-expect 4 people show Nobody
-expect 4 people rename Grace "Ada Lovelace"
+expect 1 people show Nobody
+expect 1 people rename Grace "Ada Lovelace"
 expect 0 people rename Grace "Grace Hopper"
-expect 4 people rename Grace X
+expect 1 people rename Grace X
+expect 2 people rename "Ada Lovelace" unknown-1
+err_has "kept for decisions"
 expect 0 identify "$photos/sample3.jpg"
 equal "$(awk -F'\t' '$3 == "Ada Lovelace"' out | wc -l)" 1
 equal "$(awk -F'\t' 'NF != 8' out | wc -l)" 0
@@ -37,7 +39,7 @@ equal "$(cut -f1,2 out)" "Ada Lovelace	2"
 expect 0 people remove --yes "Ada Lovelace"
 expect 0 people list
 lines out 0
-expect 4 people remove --yes "Ada Lovelace"
+expect 1 people remove --yes "Ada Lovelace"
 expect 0 identify "$photos/sample3.jpg"
 equal "$(cut -f3 out | sort -u)" unknown
 err_has "nobody is enrolled"

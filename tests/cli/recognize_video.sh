@@ -40,7 +40,7 @@ expect 0 enroll --name "$name" --face 2 "$FACENET_DEMO/sample1.jpg"
 
 mkdir made
 expect 0 recognize-video --timeline made/t.html --timeline made/t.csv --timeline made/t.json --out made/marked.mp4 clip.mp4
-lines err 0
+equal "$(grep -cv "seen in fewer than 3 of the searched frames" err)" 0
 lines out 4
 equal "$(cut -f1 out | tr '\n' '|')" "$name|$name|unknown-1|unknown-2|"
 near "$(field 1 2)" 0 0.05
@@ -93,6 +93,24 @@ equal "$(ls marked | wc -l)" 40
 equal "$(ffprobe -v error -select_streams v -show_entries stream=codec_type -of csv=p=0 m.mkv)" video
 "$FACENET" recognize-video - <clip.mp4 >out 2>err || fail "a clip on standard input"
 lines out 4
+
+# Too few looks for a name, and too few frames to count: both are told.
+ffmpeg -v error -i clip.mp4 -frames:v 5 short.mp4
+expect 0 recognize-video short.mp4
+equal "$(field 1 1)" unknown-1
+out_has "too few for a name: "
+equal "$(field 1 8)" "$name"
+ffmpeg -v error -i clip.mp4 -frames:v 2 brief.mp4
+expect 0 recognize-video brief.mp4
+lines out 0
+err_has "1 face was seen in fewer than 3 of the searched frames"
+cp clip.mp4 own.csv
+expect 2 recognize-video --timeline own.csv own.csv
+cmp clip.mp4 own.csv || fail "the video is written over"
+cp "$XDG_DATA_HOME/facenet/gallery.db" g.mp4
+expect 2 recognize-video --gallery g.mp4 --out g.mp4 clip.mp4
+err_has "is the gallery"
+expect 2 recognize-video --timeline t.json --timeline t.json clip.mp4
 
 # What is no video, or nowhere: a line, 1, and nothing under a final name.
 rm -r made frames marked
@@ -151,10 +169,14 @@ expect 2 recognize-video --fmr 1e-11 clip.mp4
 expect 2 recognize-video --out marked.txt clip.mp4
 expect 2 recognize-video --out ./clip.mp4 clip.mp4
 err_has "is the video itself"
-expect 1 recognize-video --timeline nowhere/t.html clip.mp4
-lines out 4
 mkdir folder.html
-expect 1 recognize-video --timeline folder.html clip.mp4
+rm made/t.json
+for place in nowhere/t.html folder.html; do # said before the work, not after it
+    expect 1 recognize-video --timeline made/t.json --timeline $place clip.mp4
+    lines out 0
+    lines err 1
+    [ ! -e made/t.json ] || fail "it looked through all first"
+done
 err_has "no regular file"
 expect 4 recognize-video --gallery none.db clip.mp4
 expect 3 recognize-video --models nowhere clip.mp4
