@@ -152,7 +152,8 @@ typedef struct fn_writer_options {
 FN_API int fn_video_writer_open(fn_video_writer **out, const char *path, int width, int height,
                                 const fn_writer_options *options);
 /// Adds a frame of that size. time_s rises from frame to frame, and the first one's is the start; NaN: one
-/// more at the rate. An .avi knows its rate only, to which times are rounded. FN_EINVAL, FN_EIO.
+/// more at the rate. An .avi knows its rate only, to which times are rounded: of frames that fall on one
+/// place the first is kept, and a gap of more than 10 s becomes one of 10 s. FN_EINVAL, FN_EIO.
 FN_API int fn_video_writer_add(fn_video_writer *writer, const fn_image *image, double time_s);
 /// Completes the file and gives it its name. The writer is freed whether it succeeds or not. FN_EIO;
 /// FN_EINVAL: no frame was added.

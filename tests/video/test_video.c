@@ -191,6 +191,57 @@ static void frames_keep_the_times_they_were_given(void **state) {
     }
 }
 
+// An .avi of numbered frames at those times; what it then holds: their numbers, where, and how many they are.
+static void write_and_read_avi(const double *times, int n, double fps, const int *numbers,
+                               const double *read_s, int n_read) {
+    static unsigned char rgb[CLIP_WIDTH * CLIP_HEIGHT * 3];
+    const fn_image image = {rgb, CLIP_WIDTH, CLIP_HEIGHT, CLIP_WIDTH * 3, FN_PIXEL_RGB8};
+    fn_writer_options options = FN_WRITER_OPTIONS_INIT;
+    fn_video_writer *writer;
+    options.fps = fps;
+    assert_int_equal(fn_video_writer_open(&writer, in_folder("t.avi"), CLIP_WIDTH, CLIP_HEIGHT, &options),
+                     FN_OK);
+    for (int i = 0; i < n; i++) {
+        clip_draw(rgb, CLIP_WIDTH, CLIP_HEIGHT, i);
+        if (fn_video_writer_add(writer, &image, times[i]) != FN_OK)
+            fail_msg("frame %d: %s", i, fn_last_error());
+    }
+    if (fn_video_writer_finish(writer) != FN_OK)
+        fail_msg("%s", fn_last_error());
+    fn_video *video = open_video(path, NULL);
+    for (int i = 0; i < n_read; i++) {
+        fn_frame *frame = next_frame(video);
+        assert_non_null(frame);
+        if (clip_number(fn_frame_image(frame)) != numbers[i] || fabs(fn_frame_time(frame) - read_s[i]) > 1e-3)
+            fail_msg("frame %d is number %d at %g s, expected %d at %g", i,
+                     clip_number(fn_frame_image(frame)), fn_frame_time(frame), numbers[i], read_s[i]);
+        fn_frame_free(frame);
+    }
+    assert_null(next_frame(video));
+    fn_video_free(video);
+}
+
+static void a_long_gap_is_a_short_one_in_an_avi(void **state) {
+    (void)state;
+    static const double times[] = {5, 5.04, 3605.04, 3605.08, 3615.08, 3625.16, 3625.2};
+    static const int numbers[] = {0, 1, 2, 3, 4, 5, 6};
+    static const double read_s[] = {0, 0.04, 10.04, 10.08, 20.08, 30.08, 30.12};
+    write_and_read_avi(times, 7, 25, numbers, read_s, 7);
+}
+
+static void frames_too_many_for_the_rate_of_an_avi_are_left_out(void **state) {
+    (void)state;
+    double times[61], read_s[21];
+    int numbers[21];
+    for (int i = 0; i < 61; i++)
+        times[i] = i / 30.0;
+    for (int i = 0; i < 21; i++) { // places reach from half a step before to half a step after
+        read_s[i] = i / 10.0;
+        numbers[i] = i ? 3 * i - 1 : 0;
+    }
+    write_and_read_avi(times, 61, 10, numbers, read_s, 21);
+}
+
 static void odd_sizes_and_every_pixel_format_can_be_written(void **state) {
     (void)state;
     enum { W = 161, H = 121 };
@@ -1105,6 +1156,8 @@ int main(void) {
         TEST(without_the_module_folders_still_work), // first: nothing is loaded yet
         TEST(every_frame_of_a_file_arrives_in_order),
         TEST(frames_keep_the_times_they_were_given),
+        TEST(a_long_gap_is_a_short_one_in_an_avi),
+        TEST(frames_too_many_for_the_rate_of_an_avi_are_left_out),
         TEST(odd_sizes_and_every_pixel_format_can_be_written),
         TEST(a_loop_goes_on_rising),
         TEST(the_newest_frame_never_lags),
