@@ -57,7 +57,7 @@ typedef struct fn_video_options {
 typedef struct fn_video_info {
     int width, height; // pixels of an upright frame: rotation applied, pixels square
     double fps;        // average rate
-    double duration_s; // of a file
+    double duration_s; // of a file, from its first picture, from which all times count, to its end
     uint64_t n_frames; // of a file, as its header says or as duration and rate let expect; an estimate
     int is_live;       // a camera or a stream
     char codec[32];    // "h264", "mjpeg"; "" for a folder

@@ -126,6 +126,15 @@ expect 1 recognize-video half.mkv
 equal "$(field 1 1)" "$name"
 err_has "it is cut off"
 
+# Pictures that begin after the sound: times count from the first, and nothing is cut off.
+for late in late.mp4 late.mkv late.ts late.avi; do
+    ffmpeg -v error -f lavfi -i sine=d=12 -itsoffset 10 -i a1.ts -map 0 -map 1 -c:v copy "$late"
+    expect 0 recognize-video "$late"
+    lines err 0
+    equal "$(field 1 1)" "$name"
+    near "$(field 1 2)" 0 0.05
+done
+
 # Ctrl-C: what was found until then.
 ffmpeg -v error -stream_loop 50 -i clip.mp4 -c copy long.mkv
 "$FACENET" recognize-video --timeline made/t.json --out made/pictures/ long.mkv >out 2>err &
