@@ -146,9 +146,12 @@ typedef struct fn_writer_options {
     { FN_WRITER_OPTIONS_VERSION, 0.0, 0 }
 
 /// Begins a video of frames of one size: "x.mp4", "x.mkv", "x.mov", "x.avi" (H.264; MPEG-4 where the encoder
-/// is missing), or "-", Matroska on standard output. A file appears under its name only when it is finished.
+/// is missing), or "-", Matroska on standard output. A file appears under its name only when it is finished,
+/// with mode 0600; a link is kept, and what it leads to is written. What killed writers left in its folder is
+/// deleted.
 /// A side of odd length gets one pixel more, as the last one is.
-/// Errors: FN_EINVAL (another ending), FN_EIO, FN_EUNSUPPORTED.
+/// Errors: FN_EINVAL (another ending), FN_EIO (also when there is something else than a regular file),
+/// FN_EUNSUPPORTED.
 FN_API int fn_video_writer_open(fn_video_writer **out, const char *path, int width, int height,
                                 const fn_writer_options *options);
 /// Adds a frame of that size. time_s rises from frame to frame, and the first one's is the start; NaN: one

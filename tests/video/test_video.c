@@ -932,6 +932,38 @@ static void failing_allocations_are_reported(void **state) {
     }
 }
 
+// ---- files that are written --------------------------------------------------------------------------
+
+static void a_video_is_its_owners_and_follows_links(void **state) {
+    (void)state;
+    struct stat st;
+    char link[128], far[128], left[128];
+    snprintf(left, sizeof left, "%s", in_folder("far"));
+    assert_int_equal(mkdir(left, 0700), 0);
+    snprintf(left, sizeof left, "%s", in_folder("far/.facenet-part-abcdef"));
+    snprintf(link, sizeof link, "%s", in_folder("link.mkv"));
+    snprintf(far, sizeof far, "%s", in_folder("far/video.mkv"));
+    write_bytes(left, "x", 1); // of a writer that was killed
+    write_bytes(far, "old", 3);
+    assert_int_equal(symlink("far/video.mkv", link), 0);
+    const mode_t before = umask(022);
+    assert_true(clip_write(link, CLIP_WIDTH, CLIP_HEIGHT, 3, 25));
+    umask(before);
+    assert_int_equal(lstat(link, &st), 0);
+    assert_true(S_ISLNK(st.st_mode));
+    assert_int_equal(lstat(far, &st), 0);
+    assert_int_equal(st.st_mode, S_IFREG | 0600);
+    assert_int_equal(access(left, F_OK), -1);
+    assert_counts(link, NULL, 3, 25, 14);
+
+    fn_video_writer *writer;
+    assert_int_equal(mkfifo(in_folder("pipe.mkv"), 0600), 0);
+    assert_line(fn_video_writer_open(&writer, path, 64, 48, NULL), FN_EIO, "regular file");
+    assert_null(writer);
+    assert_int_equal(lstat(path, &st), 0);
+    assert_true(S_ISFIFO(st.st_mode));
+}
+
 // ---- many at once ----------------------------------------------------------------------------------------
 
 /// Takes all frames of a file, some held for a while; what it counts is the user's.
@@ -1180,6 +1212,7 @@ int main(void) {
         TEST(the_callers_control_ends_a_wait),
         TEST(frames_outlive_their_video),
         TEST(failing_allocations_are_reported),
+        TEST(a_video_is_its_owners_and_follows_links),
         TEST(many_videos_run_at_once),
         TEST(mistakes_are_named),
         TEST(a_camera_that_is_not_there_is_said_with_those_that_are),
