@@ -3,12 +3,9 @@
 // Lines, JSON and CSV of who was seen, and files that appear when they are complete.
 #include "sightings.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 int cli_sighting_get(cli_sighting *out, const cli_sightings *sightings, size_t index) {
     const fn_timeline_row *row = fn_timeline_get(sightings->timeline, index);
@@ -118,9 +115,11 @@ void cli_sightings_print(const cli_sightings *sightings) {
 
 static void write_json(FILE *out, const cli_sightings *sightings) {
     json_t *object = json_sightings(sightings);
-    json_dumpf(object, out, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+    char *text = json_dumps(object, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
     json_decref(object);
-    fputc('\n', out);
+    if (text)
+        fprintf(out, "%s\n", text);
+    free(text);
 }
 
 // A field in quotes, as RFC 4180 has it.
@@ -156,7 +155,7 @@ static void write_csv(FILE *out, const cli_sightings *sightings) {
 
 static const struct format {
     const char *ending;
-    void (*write)(FILE *out, const cli_sightings *sightings);
+    void (*write)(FILE *out, const cli_sightings *sightings); // writes nothing where memory is short
     int has_pictures;
 } formats[] = {{".json", write_json, 0}, {".csv", write_csv, 0}, {".html", cli_sightings_page, 1}};
 
@@ -176,35 +175,23 @@ int cli_sightings_has_pictures(const char *path) {
     return format_of(path)->has_pictures;
 }
 
-static int cannot_write(const char *path, const char *why) {
-    cli_error("%s: cannot be written: %s", path, why);
-    return CLI_INPUTS;
-}
-
 int cli_sightings_write(const cli_sightings *sightings, const char *path) {
-    struct stat st;
-    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
-        return cannot_write(path, "it is there and no regular file");
-    const size_t size = strlen(path) + sizeof ".XXXXXX";
-    char *beside = malloc(size);
-    if (!beside)
-        return cannot_write(path, "out of memory");
-    snprintf(beside, size, "%s.XXXXXX", path);
-    const int fd = mkstemp(beside); // mode 0600
-    FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
-    int failed = !out;
-    if (out) {
+    char *text = NULL;
+    size_t n = 0;
+    int code = CLI_DONE;
+    FILE *out = open_memstream(&text, &n);
+    if (out)
         format_of(path)->write(out, sightings);
-        failed = ferror(out) != 0;
-        failed |= fflush(out) || fsync(fd);
-        failed |= fclose(out) != 0;
-        failed = failed || rename(beside, path);
-        const int error = errno;
-        if (failed)
-            unlink(beside);
-        errno = error;
+    int is_whole = out && !ferror(out);
+    if (out && fclose(out))
+        is_whole = 0;
+    if (!is_whole || n == 0) { // none is ever empty when there was memory for it
+        cli_error("%s: cannot be written: out of memory", path);
+        code = CLI_INPUTS;
+    } else {
+        const int rc = fn_write_file(path, text, n, 0600);
+        code = rc < 0 ? cli_failure(rc) : CLI_DONE;
     }
-    const int code = failed ? cannot_write(path, strerror(errno)) : CLI_DONE;
-    free(beside);
+    free(text);
     return code;
 }

@@ -164,7 +164,15 @@ expect 1 recognize-video --timeline nowhere/t.html clip.mp4
 lines out 4
 mkdir folder.html
 expect 1 recognize-video --timeline folder.html clip.mp4
-err_has "no regular file"
+err_has "something else than a regular file"
+mkfifo pipe.json
+expect 1 recognize-video --timeline pipe.json clip.mp4
+[ -p pipe.json ] || fail "a pipe was written over"
+mkdir far
+ln -s far/t.json link.json
+: >far/t.json
+expect 0 recognize-video --timeline link.json clip.mp4
+[ -L link.json ] && grep -q '"complete": true' far/t.json || fail "a link was not followed"
 expect 4 recognize-video --gallery none.db clip.mp4
 expect 3 recognize-video --models nowhere clip.mp4
 
