@@ -83,7 +83,9 @@ typedef struct fn_frame fn_frame; // holds its pixels until freed, also after it
 ///                            a certificate for that name by an authority that this machine trusts; rtsps,
 ///                            which FFmpeg does not check, with any_certificate only
 ///   "-"                      a video on standard input
-///   a folder, "f/%04d.jpg"   pictures in byte order of their names, or by number; "f/a.jpg": that one
+///   a folder, "f/%04d.jpg"   pictures in byte order of their names, or by number; "f/a.jpg": that one. In a
+///                            folder pictures are what is called .jpg, .jpeg, .png, .webp, .heic, .heif or
+///                            .avif; where nothing is, every file that is not hidden
 ///   anything else            a file
 /// A file may not make other files or addresses be read. A stream that says how long it is (a file on a web
 /// server) counts as a file. options and control may be NULL; control takes warnings (a lost stream, damage)

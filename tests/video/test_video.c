@@ -525,8 +525,11 @@ static void a_folder_is_a_video(void **state) {
     options.fps = 5;
     assert_counts(pictures, &options, 4, 5, 30);
     assert_counts(inner, NULL, 1, 25, 30); // one picture: A.png, number 0
-    // What is no picture is passed over.
+    // What is called a picture and is none is passed over; other names do not count.
     snprintf(inner, sizeof inner, "%s/Ab.txt", pictures);
+    write_bytes(inner, "text", 4);
+    assert_counts(pictures, NULL, 4, 25, 30);
+    snprintf(inner, sizeof inner, "%s/Ab.JPG", pictures);
     write_bytes(inner, "text", 4);
     fn_video *video = open_video(pictures, NULL);
     int n = 0;
@@ -548,6 +551,13 @@ static void a_folder_is_a_video(void **state) {
     fn_video_free(video);
     options.max_pixels = 1000;
     assert_fails(pictures, &options, FN_EFORMAT, "no picture");
+    // Where no name is a picture's, any may be one.
+    assert_int_equal(mkdir(in_folder("unnamed"), 0755), 0);
+    write_picture(in_folder("unnamed/one.jpg"), 0);
+    char one[128];
+    snprintf(one, sizeof one, "%s", path);
+    assert_int_equal(rename(one, in_folder("unnamed/one")), 0);
+    assert_counts(in_folder("unnamed"), NULL, 1, 25, 30);
 }
 
 static void a_pattern_goes_by_number(void **state) {
