@@ -45,9 +45,9 @@ static const cli_command command = {
         "unknown-2, ...: one for each time a face is followed, so that two of them may be one person.\n"
         "FILE may also be a folder of pictures, an address, or -.\n"
         "Ctrl-C ends early; what was found until then is told, and so it is when a file is damaged on\n"
-        "the way, or cut off (its pictures end before 9/10 of the length it claims): exit code 1. Somebody\n"
-        "seen in fewer than 3 of the searched frames does not count, and a name wants several looks. The\n"
-        "marked video has no sound.",
+        "the way, or cut off (its pictures end before 9/10 of the length it claims, counted from the\n"
+        "first of them): exit code 1. Somebody seen in fewer than 3 of the searched frames does not count,\n"
+        "and a name wants several looks. The marked video has no sound.",
     .options = options,
     .shared = CLI_SHARED_GALLERY | CLI_SHARED_WATCH | CLI_SHARED_MODEL | CLI_SHARED_MODELS |
               CLI_SHARED_DETECTOR | CLI_SHARED_OUTPUT,

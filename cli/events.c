@@ -25,7 +25,8 @@ typedef struct visit {
     uint32_t n_seen;
     int is_confirmed, is_told;
     fn_decision decision;
-    fn_id person, told; // now, and as it was told last
+    fn_id person, told;    // now, and as it was told last
+    const char *told_name; // who was renamed is told anew
     float distance;
     double fmr;
     cli_best_face best;
@@ -197,6 +198,7 @@ static void put_text(const cli_events *e, const cli_watch *watch, const visit *v
 static int put(const cli_events *e, const cli_watch *watch, visit *v, const char *what) {
     v->is_told = 1;
     v->told = v->decision == FN_DECISION_KNOWN ? v->person : (fn_id){{0}};
+    v->told_name = v->decision == FN_DECISION_KNOWN ? cli_watch_name(watch, v->person) : NULL;
     if (e->is_text)
         put_text(e, watch, v, what);
     else if (put_json(e, watch, v, what) != CLI_DONE)
@@ -271,8 +273,9 @@ static int see(cli_events *e, const cli_watch *watch, const fn_stream_frame *now
     if (!v->is_told)
         return is_known || now->time_s - v->first_s >= UNKNOWN_AFTER_S ? tell(e, watch, v, "entered")
                                                                        : CLI_DONE;
-    return is_known && memcmp(&v->told, &v->person, sizeof v->told) != 0 ? tell(e, watch, v, "named")
-                                                                         : CLI_DONE;
+    const int is_told =
+        memcmp(&v->told, &v->person, sizeof v->told) == 0 && cli_watch_name(watch, v->person) == v->told_name;
+    return is_known && !is_told ? tell(e, watch, v, "named") : CLI_DONE;
 }
 
 static int leave(cli_events *e, const cli_watch *watch, visit *v) {

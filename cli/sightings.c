@@ -126,9 +126,11 @@ void cli_sightings_print(const cli_sightings *sightings) {
 
 static void write_json(FILE *out, const cli_sightings *sightings) {
     json_t *object = json_sightings(sightings);
-    json_dumpf(object, out, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+    char *text = json_dumps(object, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
     json_decref(object);
-    fputc('\n', out);
+    if (text)
+        fprintf(out, "%s\n", text);
+    free(text);
 }
 
 // A field in quotes, as RFC 4180 has it.
@@ -164,7 +166,7 @@ static void write_csv(FILE *out, const cli_sightings *sightings) {
 
 static const struct format {
     const char *ending;
-    void (*write)(FILE *out, const cli_sightings *sightings);
+    void (*write)(FILE *out, const cli_sightings *sightings); // writes nothing where memory is short
     int has_pictures;
 } formats[] = {{".json", write_json, 0}, {".csv", write_csv, 0}, {".html", cli_sightings_page, 1}};
 
@@ -205,29 +207,22 @@ int cli_sightings_check(const char *path) {
 }
 
 int cli_sightings_write(const cli_sightings *sightings, const char *path) {
-    struct stat st;
-    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
-        return cannot_write(path, "it is there and no regular file");
-    const size_t size = strlen(path) + sizeof ".XXXXXX";
-    char *beside = malloc(size);
-    if (!beside)
-        return cannot_write(path, "out of memory");
-    snprintf(beside, size, "%s.XXXXXX", path);
-    const int fd = mkstemp(beside); // mode 0600
-    FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
-    int failed = !out;
-    if (out) {
+    char *text = NULL;
+    size_t n = 0;
+    int code = CLI_DONE;
+    FILE *out = open_memstream(&text, &n);
+    if (out)
         format_of(path)->write(out, sightings);
-        failed = ferror(out) != 0;
-        failed |= fflush(out) || fsync(fd);
-        failed |= fclose(out) != 0;
-        failed = failed || rename(beside, path);
-        const int error = errno;
-        if (failed)
-            unlink(beside);
-        errno = error;
+    int is_whole = out && !ferror(out);
+    if (out && fclose(out))
+        is_whole = 0;
+    if (!is_whole || n == 0) { // none is ever empty when there was memory for it
+        cli_error("%s: cannot be written: out of memory", path);
+        code = CLI_INPUTS;
+    } else {
+        const int rc = fn_write_file(path, text, n, 0600);
+        code = rc < 0 ? cli_failure(rc) : CLI_DONE;
     }
-    const int code = failed ? cannot_write(path, strerror(errno)) : CLI_DONE;
-    free(beside);
+    free(text);
     return code;
 }

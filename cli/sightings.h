@@ -41,7 +41,7 @@ int cli_sightings_has_pictures(const char *path);
 /// Whether a file could be made there: for before the work begins. CLI_DONE or CLI_INPUTS, said on stderr.
 int cli_sightings_check(const char *path);
 /// Writes a file by its ending. It holds faces and names, so it has mode 0600; it appears under its name only
-/// when it is complete. CLI_DONE or CLI_INPUTS, said on stderr.
+/// when it is complete, and a link is followed. CLI_DONE or CLI_INPUTS, said on stderr.
 int cli_sightings_write(const cli_sightings *sightings, const char *path);
 
 /// The page (sightings_page.c) as well-formed XML.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // base.h: what every other header of facenet needs: error codes, the text of the last error, the
-// version, and the control block through which a caller watches, limits and stops long work.
+// version, the control block through which a caller watches, limits and stops long work, and how a file is
+// written whole or not at all.
 //
 //     fn_gallery *gallery = NULL;
 //     if (fn_gallery_open(&gallery, NULL, NULL) < 0)
@@ -97,6 +98,12 @@ FN_API void fn_control_log(const fn_control *control, fn_log_level level, const 
     __attribute__((format(printf, 3, 4)))
 #endif
     ;
+
+/// Writes bytes to path through a hidden temporary file beside it, synced and renamed: the name holds the
+/// old bytes or all of the new ones, never a part. mode: its permissions, less those the umask takes away.
+/// A link is kept, and what it leads to is written. FN_ENOMEM; FN_EIO, also when there is something else than
+/// a regular file: devices, pipes, folders stay what they are.
+FN_API int fn_write_file(const char *path, const void *bytes, size_t n, unsigned mode);
 
 #ifdef __cplusplus
 }

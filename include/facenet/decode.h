@@ -71,7 +71,8 @@ FN_API void fn_picture_free(fn_picture *picture);
 FN_API int fn_file_sha256(unsigned char sha256[32], const char *path, uint64_t max_bytes);
 
 /// Writes `image` as JPEG (quality 1..100, 0: 92) or as PNG, told by the path's ending. The file
-/// appears under its name only when it is complete. Errors: FN_EIO, FN_EINVAL.
+/// appears under its name only when it is complete, with mode 0644 less what the umask takes away. Errors:
+/// FN_EIO, FN_EINVAL.
 FN_API int fn_image_write(const fn_image *image, const char *path, int quality);
 
 /// The same as JPEG bytes in the caller's memory: *n_out of them in dst. Errors: FN_ELIMIT when they

@@ -57,7 +57,7 @@ typedef struct fn_video_options {
 typedef struct fn_video_info {
     int width, height; // pixels of an upright frame: rotation applied, pixels square
     double fps;        // average rate
-    double duration_s; // of a file
+    double duration_s; // of a file, from its first picture, from which all times count, to its end
     uint64_t n_frames; // of a file, as its header says or as duration and rate let expect; an estimate
     int is_live;       // a camera or a stream
     char codec[32];    // "h264", "mjpeg"; "" for a folder
@@ -83,7 +83,9 @@ typedef struct fn_frame fn_frame; // holds its pixels until freed, also after it
 ///                            a certificate for that name by an authority that this machine trusts; rtsps,
 ///                            which FFmpeg does not check, with any_certificate only
 ///   "-"                      a video on standard input
-///   a folder, "f/%04d.jpg"   pictures in byte order of their names, or by number; "f/a.jpg": that one
+///   a folder, "f/%04d.jpg"   pictures in byte order of their names, or by number; "f/a.jpg": that one. In a
+///                            folder pictures are what is called .jpg, .jpeg, .png, .webp, .heic, .heif or
+///                            .avif; where nothing is, every file that is not hidden
 ///   anything else            a file
 /// A file may not make other files or addresses be read. A stream that says how long it is (a file on a web
 /// server) counts as a file. options and control may be NULL; control takes warnings (a lost stream, damage)
@@ -149,13 +151,17 @@ typedef struct fn_writer_options {
     { FN_WRITER_OPTIONS_VERSION, 0.0, 0 }
 
 /// Begins a video of frames of one size: "x.mp4", "x.mkv", "x.mov", "x.avi" (H.264; MPEG-4 where the encoder
-/// is missing), or "-", Matroska on standard output. A file appears under its name only when it is finished.
+/// is missing), or "-", Matroska on standard output. A file appears under its name only when it is finished,
+/// with mode 0600; a link is kept, and what it leads to is written. What killed writers left in its folder is
+/// deleted.
 /// A side of odd length gets one pixel more, as the last one is.
-/// Errors: FN_EINVAL (another ending), FN_EIO, FN_EUNSUPPORTED.
+/// Errors: FN_EINVAL (another ending), FN_EIO (also when there is something else than a regular file),
+/// FN_EUNSUPPORTED.
 FN_API int fn_video_writer_open(fn_video_writer **out, const char *path, int width, int height,
                                 const fn_writer_options *options);
 /// Adds a frame of that size. time_s rises from frame to frame, and the first one's is the start; NaN: one
-/// more at the rate. An .avi knows its rate only, to which times are rounded. FN_EINVAL, FN_EIO.
+/// more at the rate. An .avi knows its rate only, to which times are rounded: of frames that fall on one
+/// place the first is kept, and a gap of more than 10 s becomes one of 10 s. FN_EINVAL, FN_EIO.
 FN_API int fn_video_writer_add(fn_video_writer *writer, const fn_image *image, double time_s);
 /// Completes the file and gives it its name. The writer is freed whether it succeeds or not. FN_EIO;
 /// FN_EINVAL: no frame was added.

@@ -7,9 +7,11 @@
 #include "base/alloc.h"
 #include "base/error.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -159,11 +161,18 @@ static int place_for(char **out, const char *path) {
 }
 
 /// Creates a temporary file and locks it: what is not locked has nobody who writes it any more. -1: errno.
-static int open_temporary(char *path) {
+/// Its name is made here and not by mkostemp, which knows no mode: the umask is to be kept.
+static int open_temporary(char *path, unsigned mode) {
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
     for (;;) {
         struct stat st;
-        memcpy(path + strlen(path) - 6, "XXXXXX", 6);
-        int fd = mkostemp(path, O_CLOEXEC);
+        unsigned char random[6];
+        fn_random(random, sizeof random);
+        for (size_t i = 0, n = strlen(path); i < sizeof random; i++)
+            path[n - sizeof random + i] = letters[random[i] % (sizeof letters - 1)];
+        int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, (mode_t)mode);
+        if (fd < 0 && errno == EEXIST)
+            continue;
         if (fd < 0)
             return -1;
         int is_swept = flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK;
@@ -173,8 +182,47 @@ static int open_temporary(char *path) {
     }
 }
 
-/// All bytes and the mode, on the disk. 0, or -1 and errno.
-static int put_bytes(int fd, const void *bytes, size_t n, unsigned mode) {
+int fn_partial_open(fn_partial *part, const char *path, unsigned mode) {
+    *part = (fn_partial){.path = path, .fd = -1};
+    int rc = place_for(&part->place, path);
+    if (rc < 0)
+        return rc;
+    const char *slash = strrchr(part->place, '/');
+    part->temporary =
+        fn_asprintf("%.*s" TEMPORARY "XXXXXX", slash ? (int)(slash - part->place + 1) : 0, part->place);
+    if (!part->temporary)
+        rc = fn_fail_memory();
+    else if ((part->fd = open_temporary(part->temporary, mode)) < 0)
+        rc = fn_fail(FN_EIO, "%s: cannot be written: %s", path, strerror(errno));
+    if (rc < 0)
+        fn_partial_free(part);
+    return rc;
+}
+
+int fn_partial_finish(fn_partial *part) {
+    int rc = FN_OK;
+    if (fsync(part->fd) || rename(part->temporary, part->place)) {
+        rc = fn_fail(FN_EIO, "%s: cannot be written: %s", part->path, strerror(errno));
+    } else {
+        close(part->fd); // after the file has its name: until then it stays locked
+        part->fd = -1;
+    }
+    fn_partial_free(part);
+    return rc;
+}
+
+void fn_partial_free(fn_partial *part) {
+    if (part->temporary && part->fd >= 0) {
+        unlink(part->temporary);
+        close(part->fd);
+    }
+    fn_free(part->temporary);
+    fn_free(part->place);
+    *part = (fn_partial){.fd = -1};
+}
+
+/// All bytes. 0, or -1 and errno.
+static int put_bytes(int fd, const void *bytes, size_t n) {
     for (const char *p = bytes; n;) {
         ssize_t put = write(fd, p, n);
         if (put < 0 && errno == EINTR)
@@ -184,50 +232,59 @@ static int put_bytes(int fd, const void *bytes, size_t n, unsigned mode) {
         p += put;
         n -= (size_t)put;
     }
-    return fchmod(fd, (mode_t)mode) || fsync(fd) ? -1 : 0;
+    return 0;
 }
 
 int fn_write_file(const char *path, const void *bytes, size_t n, unsigned mode) {
-    char *place, *temporary = NULL;
-    int fd = -1, rc = place_for(&place, path);
+    fn_partial part;
+    int rc = fn_partial_open(&part, path, mode);
     if (rc < 0)
         return rc;
-    const char *slash = strrchr(place, '/');
-    temporary = fn_asprintf("%.*s" TEMPORARY "XXXXXX", slash ? (int)(slash - place + 1) : 0, place);
-    if (!temporary) {
-        rc = fn_fail_memory();
-        goto out;
-    }
-    fd = open_temporary(temporary);
-    if (fd < 0 || put_bytes(fd, bytes, n, mode) || rename(temporary, place)) {
-        rc = fn_fail(FN_EIO, "%s: cannot be written: %s", path, strerror(errno));
-        if (fd >= 0)
-            unlink(temporary);
-    }
-out:
-    if (fd >= 0)
-        close(fd); // after the file has its name: until then it stays locked
-    fn_free(temporary);
-    fn_free(place);
+    if (put_bytes(part.fd, bytes, n) == 0)
+        return fn_partial_finish(&part);
+    rc = fn_fail(FN_EIO, "%s: cannot be written: %s", path, strerror(errno));
+    fn_partial_free(&part);
     return rc;
 }
 
-/// Deletes a temporary file that nobody writes.
-static int sweep_file(const char *path, const struct stat *st, int type, struct FTW *at) {
-    const char *name = path + at->base;
-    if (type != FTW_F || !S_ISREG(st->st_mode) || strncmp(name, TEMPORARY, N_TEMPORARY) != 0 ||
-        strlen(name) != N_TEMPORARY + 6)
-        return 0;
-    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); // NFS locks what can be written
+static int is_temporary(const char *name) {
+    return strncmp(name, TEMPORARY, N_TEMPORARY) == 0 && strlen(name) == N_TEMPORARY + 6;
+}
+
+/// Deletes a temporary file that nobody writes. folder: what its name starts from, as for openat.
+static void sweep_file(int folder, const char *name) {
+    int fd =
+        openat(folder, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); // NFS locks what can be written
     if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
-        unlink(path);
+        unlinkat(folder, name, 0);
     if (fd >= 0)
         close(fd);
+}
+
+static int sweep_entry(const char *path, const struct stat *st, int type, struct FTW *at) {
+    if (type == FTW_F && S_ISREG(st->st_mode) && is_temporary(path + at->base))
+        sweep_file(AT_FDCWD, path);
     return 0;
 }
 
 void fn_sweep_temporaries(const char *folder) {
-    nftw(folder, sweep_file, 16, FTW_PHYS);
+    nftw(folder, sweep_entry, 16, FTW_PHYS);
+}
+
+void fn_sweep_beside(const char *path) {
+    const char *slash = strrchr(path, '/');
+    char folder[PATH_MAX];
+    struct stat st;
+    snprintf(folder, sizeof folder, "%.*s.", slash ? (int)(slash - path + 1) : 0, path);
+    DIR *entries = opendir(folder);
+    if (!entries)
+        return;
+    for (const struct dirent *entry; (entry = readdir(entries));) {
+        if (is_temporary(entry->d_name) &&
+            fstatat(dirfd(entries), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
+            sweep_file(dirfd(entries), entry->d_name);
+    }
+    closedir(entries);
 }
 
 static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *at) {

@@ -5,8 +5,7 @@
 #ifndef FN_BASE_PATH_H
 #define FN_BASE_PATH_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include <facenet/base.h> // fn_write_file
 
 /// $XDG_DATA_HOME/facenet[/leaf], $XDG_CACHE_HOME/facenet[/leaf] with the usual defaults under
 /// $HOME. leaf may be NULL. New memory, or NULL with the error noted (no HOME).
@@ -22,14 +21,25 @@ int fn_mkdirs(const char *path, unsigned mode);
 /// FN_EIO; FN_ELIMIT past max bytes.
 int fn_read_file(unsigned char **out, size_t *n_out, const char *path, uint64_t max);
 
-/// Writes bytes to path through a hidden temporary file beside it, synced and renamed: the name holds the
-/// old bytes or all of the new ones, never a part. A link is kept, and what it leads to is written. FN_EIO,
-/// also when there is something else than a regular file: devices, pipes, folders stay what they are.
-int fn_write_file(const char *path, const void *bytes, size_t n, unsigned mode);
+/// A file that is written bit by bit, by the rules of fn_write_file, which uses it.
+typedef struct fn_partial {
+    const char *path; // as the caller calls it, whose it stays
+    char *place;      // what gets the bytes: the path, or what it links to
+    char *temporary;  // hidden, beside it
+    int fd;           // open for reading and writing, and locked
+} fn_partial;
+/// Begins it; path outlives it. Errors as fn_write_file.
+int fn_partial_open(fn_partial *part, const char *path, unsigned mode);
+/// Syncs it and gives it its name. Frees it whether it succeeds or not. FN_EIO.
+int fn_partial_finish(fn_partial *part);
+/// Gives up: what was written is deleted. A no-op after an end or a failed beginning, and on zeros.
+void fn_partial_free(fn_partial *part);
 
-/// Deletes what fn_write_file left below the folder, hidden folders too, in processes that were killed. Files
-/// that are being written stay, and so do those on a file system that knows no locks.
+/// Deletes what fn_write_file and fn_partial left below the folder, hidden folders too, in processes that
+/// were killed. Files that are being written stay, and so do those on a file system that knows no locks.
 void fn_sweep_temporaries(const char *folder);
+/// The same for the folder alone in which the path lies.
+void fn_sweep_beside(const char *path);
 
 /// Deletes a folder and all below it; links are deleted, not followed. FN_OK when it is not there. FN_EIO.
 int fn_remove_tree(const char *folder);

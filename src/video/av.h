@@ -65,6 +65,7 @@ struct fn_av_source {
     AVPacket *packet;
     AVFrame *frame;
     fn_av_converter converter;
+    double origin_s; // where the length that the container states begins, on FFmpeg's clock
     int orientation; // of the stream
     int n_in_a_row;  // damaged packets and frames since the last good one
     int is_begun;    // some bytes of a file were read

@@ -296,6 +296,14 @@ static int open_decoder(fn_av_source *source, const AVCodec *decoder, char *why)
     return FN_OK;
 }
 
+// MP4, Matroska and AVI count their length from 0, whenever the first of their streams begins; where FFmpeg
+// measures it, it does so from there. A single stream may begin later: sound first, pictures then.
+static double find_origin(const AVFormatContext *format) {
+    if (av_match_list(format->iformat->name, "mov,matroska,avi", ',') || format->start_time == AV_NOPTS_VALUE)
+        return 0;
+    return (double)format->start_time / AV_TIME_BASE;
+}
+
 static void describe(fn_av_about *about, const fn_av_source *source) {
     AVFormatContext *format = source->format;
     const char *container = format->iformat->name;
@@ -311,8 +319,6 @@ static void describe(fn_av_about *about, const fn_av_source *source) {
         about->duration_s = (double)format->duration / AV_TIME_BASE;
     if (source->stream->nb_frames > 0)
         about->n_frames = (uint64_t)source->stream->nb_frames;
-    else
-        about->n_frames = (uint64_t)(about->duration_s * about->fps + 0.5);
     snprintf(about->codec, sizeof about->codec, "%s", avcodec_get_name(source->codec->codec_id));
 }
 
@@ -342,6 +348,7 @@ int fn_av_open(fn_av_source **out, const fn_av_request *request, fn_av_about *ab
         fn_av_close(source);
         return rc;
     }
+    source->origin_s = find_origin(source->format);
     describe(about, source);
     *out = source;
     return FN_OK;

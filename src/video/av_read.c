@@ -98,9 +98,10 @@ static int deliver(fn_av_frame *out, fn_av_source *source, uint64_t *n_damaged, 
         out->orientation = source->orientation;
         if (out->orientation == 1 && turn && turn->size >= 9 * sizeof(int32_t))
             out->orientation = fn_av_orientation((const int32_t *)(const void *)turn->data);
-        out->time_s = frame->best_effort_timestamp == AV_NOPTS_VALUE
-                          ? (double)NAN
-                          : (double)frame->best_effort_timestamp * av_q2d(source->stream->time_base);
+        out->time_s =
+            frame->best_effort_timestamp == AV_NOPTS_VALUE
+                ? (double)NAN
+                : (double)frame->best_effort_timestamp * av_q2d(source->stream->time_base) - source->origin_s;
     }
     av_frame_unref(source->frame);
     return rc;

@@ -2,7 +2,9 @@
 //
 // Frames into a video. Each picture is copied once into memory with the borders that libswscale wants; there
 // a side of odd length gets one pixel more, since the chroma of H.264 has half the size. Times are counted in
-// 1/60000 s, which holds all usual rates; AVI knows nothing but its rate, so there they are rounded to it.
+// 1/60000 s, which holds all usual rates; AVI knows nothing but its rate, so there they are rounded to it. It
+// fills every tick without a picture by an empty packet, and FFmpeg makes no more than 60,000 of them in a
+// row.
 #include "video/av.h"
 
 #include <libavutil/opt.h>
@@ -12,6 +14,7 @@
 #include <string.h>
 
 enum { TICKS = 60000, ALIGNMENT = 64, LARGE_WIDTH = 1280, LARGE_HEIGHT = 576 };
+#define LONGEST_GAP_S 10.0 // where only the rate is known
 
 struct fn_av_writer {
     fn_av_writing writing;
@@ -26,7 +29,8 @@ struct fn_av_writer {
     int64_t next, last; // ticks
     double start_s;
     int n_frames;
-    int is_begun; // the header is written
+    int knows_rate_only; // AVI: a tick is one frame
+    int is_begun;        // the header is written
 };
 
 static size_t pixel_bytes(fn_pixel_format format) {
@@ -57,9 +61,11 @@ static int choose_encoder(fn_av_writer *w, char *why) {
         codec->width >= LARGE_WIDTH || codec->height > LARGE_HEIGHT ? AVCOL_SPC_BT709 : AVCOL_SPC_SMPTE170M;
     codec->color_range = AVCOL_RANGE_MPEG;
     codec->framerate = av_d2q(w->writing.fps, 100000);
-    codec->time_base =
-        strcmp(w->writing.container, "avi") == 0 ? av_inv_q(codec->framerate) : (AVRational){1, TICKS};
-    codec->gop_size = 120; // a place to start from at least every few seconds
+    w->knows_rate_only = strcmp(w->writing.container, "avi") == 0;
+    codec->time_base = w->knows_rate_only ? av_inv_q(codec->framerate) : (AVRational){1, TICKS};
+    if (w->knows_rate_only)
+        codec->max_b_frames = 0; // its packets bear no time but that of decoding
+    codec->gop_size = 120;       // a place to start from at least every few seconds
     if (w->format->oformat->flags & AVFMT_GLOBALHEADER)
         codec->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
     if (is_h264) {
@@ -183,16 +189,31 @@ static int encode(fn_av_writer *w, const AVFrame *frame, char *why) {
     return rc < 0 ? failed(why, rc) : FN_OK;
 }
 
+// The tick of a frame at that time.
+static int64_t tick_of(fn_av_writer *w, double time_s) {
+    const double ticks_per_s = av_q2d(av_inv_q(w->codec->time_base));
+    if (isnan(time_s))
+        return w->next;
+    if (w->n_frames == 0)
+        w->start_s = time_s;
+    int64_t at = llrint((time_s - w->start_s) * ticks_per_s);
+    const int64_t latest = w->last + llrint(fmax(1, LONGEST_GAP_S * ticks_per_s));
+    if (w->knows_rate_only && w->n_frames && at > latest) {
+        w->start_s += (double)(at - latest) / ticks_per_s; // what follows keeps its distance
+        at = latest;
+    }
+    return at;
+}
+
 int fn_av_writer_add(fn_av_writer *w, const fn_image *image, double time_s, char *why) {
     const double ticks_per_s = av_q2d(av_inv_q(w->codec->time_base));
     const int64_t step = llrint(ticks_per_s / w->writing.fps);
-    int64_t at = w->next;
-    if (w->n_frames == 0 && !isnan(time_s))
-        w->start_s = time_s;
-    if (!isnan(time_s))
-        at = llrint((time_s - w->start_s) * ticks_per_s);
-    if (w->n_frames && at <= w->last)
+    int64_t at = tick_of(w, time_s);
+    if (w->n_frames && at <= w->last) {
+        if (w->knows_rate_only)
+            return FN_OK; // its place is taken
         at = w->last + 1;
+    }
     int rc = make_yuv(w, image, why);
     if (rc < 0)
         return rc;

@@ -126,6 +126,10 @@ static void describe(fn_video *v, const fn_video_info *about, const fn_frame *fr
     v->info.width = frame->image.width;
     v->info.height = frame->image.height;
     v->info.rotation = degrees[orientation];
+    if (frame->time_s > 0 && frame->time_s < about->duration_s) // only sound until then
+        v->info.duration_s -= frame->time_s;
+    if (!v->info.n_frames)
+        v->info.n_frames = (uint64_t)(v->info.duration_s * v->info.fps + 0.5);
     v->timeline.step_s = 1 / (about->fps > 0 ? about->fps : 25);
     if (v->options.policy == FN_FRAMES_AUTO)
         v->options.policy = about->is_live ? FN_FRAMES_NEWEST : FN_FRAMES_EVERY;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A folder of pictures as a video: in byte order of their names, or those of a pattern like "%04d.jpg" in
-// order of their numbers, gaps allowed. Only the folder itself, not those within. The names are read once;
-// a picture that cannot be decoded is passed over with a warning.
+// order of their numbers, gaps allowed. Only the folder itself, not those within. What is called as pictures
+// are is one; where nothing is, everything that is not hidden. The names are read once; a picture that cannot
+// be decoded is passed over with a warning.
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/path.h"
@@ -110,6 +111,23 @@ static int add(fn_folder *folder, const char *name, long number) {
     return FN_OK;
 }
 
+// Notes and lists among pictures are none.
+static void keep_pictures(fn_folder *folder) {
+    size_t n = 0;
+    for (size_t i = 0; i < folder->n; i++)
+        n += (size_t)is_picture_name(folder->items[i].name);
+    if (n == 0)
+        return;
+    n = 0;
+    for (size_t i = 0; i < folder->n; i++) {
+        if (is_picture_name(folder->items[i].name))
+            folder->items[n++] = folder->items[i];
+        else
+            fn_free(folder->items[i].name);
+    }
+    folder->n = n;
+}
+
 static int list(fn_folder *folder, const pattern *wanted) {
     int rc = FN_OK;
     DIR *entries = opendir(folder->path);
@@ -128,6 +146,8 @@ static int list(fn_folder *folder, const pattern *wanted) {
             rc = add(folder, entry->d_name, number);
     }
     closedir(entries);
+    if (!wanted)
+        keep_pictures(folder);
     if (rc == FN_OK && folder->n)
         qsort(folder->items, folder->n, sizeof *folder->items, by_number);
     return rc;

@@ -10,7 +10,7 @@
 
 #define FN_VIDEO_MODULE "facenet-video.so"
 #define FN_VIDEO_MODULE_SYMBOL "fn_video_libav"
-enum { FN_VIDEO_MODULE_VERSION = 2, FN_VIDEO_WHY = 256 };
+enum { FN_VIDEO_MODULE_VERSION = 3, FN_VIDEO_WHY = 256 };
 
 typedef enum fn_av_kind { FN_AV_FILE, FN_AV_CAMERA, FN_AV_STREAM } fn_av_kind;
 
@@ -30,8 +30,9 @@ typedef struct fn_av_request {
 } fn_av_request;
 
 typedef struct fn_av_about {
-    double fps, duration_s; // 0: not known
-    uint64_t n_frames;
+    double fps;
+    double duration_s; // to its end, from where the times of frames count; 0: not known
+    uint64_t n_frames; // as it says; 0: it does not
     int is_live;
     int comes_in_bursts; // a live source that arrives in segments of several seconds
     char codec[32];

@@ -1,20 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A video that is written: a temporary file beside the target that gets its name when it is complete. The
-// module encodes; what a name means and what happens to files is settled here.
-#define _GNU_SOURCE // mkostemp
+// A video that is written: a temporary file beside the target that gets its name when it is complete, for the
+// eyes of its owner alone. The module encodes; what a name means is settled here.
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/path.h"
 #include "video/source.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define MAX_SIDE 16384 // H.264's encoder has no room for more
@@ -24,8 +19,8 @@
 struct fn_video_writer {
     const fn_video_module *module;
     fn_av_writer *av;
-    char *path, *temporary; // temporary: NULL for standard output
-    int fd;                 // -1: closed
+    char *path;
+    fn_partial file; // zeros for standard output
     int width, height;
     int n_frames;
     double last_s; // of the last frame with a time
@@ -46,24 +41,17 @@ static const char *container_of(const char *path) {
     return NULL;
 }
 
+// What was left by recordings that were killed is large, so it is swept away.
 static int create(fn_video_writer *w, const char *path) {
-    w->fd = STDOUT_FILENO;
     w->path = fn_strdup(strcmp(path, "-") == 0 ? "standard output" : path);
     if (!w->path)
         return fn_fail_memory();
     if (strcmp(path, "-") == 0)
         return FN_OK;
-    w->fd = -1;
-    w->temporary = fn_asprintf("%s.XXXXXX", path);
-    if (!w->temporary)
-        return fn_fail_memory();
-    w->fd = mkostemp(w->temporary, O_CLOEXEC);
-    if (w->fd >= 0)
-        return FN_OK;
-    const int why = errno;
-    fn_free(w->temporary);
-    w->temporary = NULL;
-    return fn_fail(FN_EIO, "%s: cannot be written: %s", path, strerror(why));
+    const int rc = fn_partial_open(&w->file, w->path, 0600);
+    if (rc == FN_OK)
+        fn_sweep_beside(w->file.place);
+    return rc;
 }
 
 int fn_video_writer_open(fn_video_writer **out, const char *path, int width, int height,
@@ -89,7 +77,6 @@ int fn_video_writer_open(fn_video_writer **out, const char *path, int width, int
     fn_video_writer *w = fn_calloc(1, sizeof *w);
     if (!w)
         return fn_fail_memory();
-    w->fd = -1;
     w->width = width;
     w->height = height;
     w->last_s = -INFINITY;
@@ -98,8 +85,8 @@ int fn_video_writer_open(fn_video_writer **out, const char *path, int width, int
     if (rc == FN_OK)
         rc = create(w, path);
     if (rc == FN_OK) {
-        const fn_av_writing writing = {.fd = w->fd,
-                                       .can_seek = w->temporary != NULL,
+        const fn_av_writing writing = {.fd = w->file.temporary ? w->file.fd : STDOUT_FILENO,
+                                       .can_seek = w->file.temporary != NULL,
                                        .container = container,
                                        .width = width,
                                        .height = height,
@@ -142,25 +129,6 @@ int fn_video_writer_add(fn_video_writer *writer, const fn_image *image, double t
     return FN_OK;
 }
 
-// The temporary file is synced and renamed.
-static int complete(fn_video_writer *w) {
-    if (!w->temporary)
-        return FN_OK;
-    int rc = FN_OK;
-    if (fchmod(w->fd, 0644) || fsync(w->fd))
-        rc = fn_fail(FN_EIO, "%s: cannot be written: %s", w->path, strerror(errno));
-    if (close(w->fd) && rc == FN_OK)
-        rc = fn_fail(FN_EIO, "%s: cannot be written: %s", w->path, strerror(errno));
-    w->fd = -1;
-    if (rc == FN_OK && rename(w->temporary, w->path))
-        rc = fn_fail(FN_EIO, "%s: cannot be written: %s", w->path, strerror(errno));
-    if (rc == FN_OK) {
-        fn_free(w->temporary);
-        w->temporary = NULL;
-    }
-    return rc;
-}
-
 int fn_video_writer_finish(fn_video_writer *writer) {
     char why[FN_VIDEO_WHY] = "";
     if (!writer)
@@ -172,8 +140,8 @@ int fn_video_writer_finish(fn_video_writer *writer) {
         rc = fn_fail(FN_EINVAL, "%s: a video without a frame", writer->path);
     else if ((rc = writer->module->writer_finish(writer->av, why)) < 0)
         fn_fail(rc, "%s: %s", writer->path, why);
-    else
-        rc = complete(writer);
+    else if (writer->file.temporary)
+        rc = fn_partial_finish(&writer->file);
     fn_video_writer_free(writer);
     return rc;
 }
@@ -183,12 +151,7 @@ void fn_video_writer_free(fn_video_writer *writer) {
         return;
     if (writer->av)
         writer->module->writer_free(writer->av);
-    if (writer->temporary) {
-        if (writer->fd >= 0)
-            close(writer->fd);
-        unlink(writer->temporary);
-    }
-    fn_free(writer->temporary);
+    fn_partial_free(&writer->file);
     fn_free(writer->path);
     fn_free(writer);
 }

@@ -144,6 +144,15 @@ expect 1 recognize-video half.mkv
 equal "$(field 1 1)" "$name"
 err_has "it is cut off"
 
+# Pictures that begin after the sound: times count from the first, and nothing is cut off.
+for late in late.mp4 late.mkv late.ts late.avi; do
+    ffmpeg -v error -f lavfi -i sine=d=12 -itsoffset 10 -i a1.ts -map 0 -map 1 -c:v copy "$late"
+    expect 0 recognize-video "$late"
+    lines err 0
+    equal "$(field 1 1)" "$name"
+    near "$(field 1 2)" 0 0.05
+done
+
 # Ctrl-C: what was found until then.
 ffmpeg -v error -stream_loop 50 -i clip.mp4 -c copy long.mkv
 "$FACENET" recognize-video --timeline made/t.json --out made/pictures/ long.mkv >out 2>err &
@@ -171,13 +180,20 @@ expect 2 recognize-video --out ./clip.mp4 clip.mp4
 err_has "is the video itself"
 mkdir folder.html
 rm made/t.json
-for place in nowhere/t.html folder.html; do # said before the work, not after it
+mkfifo pipe.json
+for place in nowhere/t.html folder.html pipe.json; do # said before the work, not after it
     expect 1 recognize-video --timeline made/t.json --timeline $place clip.mp4
     lines out 0
     lines err 1
     [ ! -e made/t.json ] || fail "it looked through all first"
 done
 err_has "no regular file"
+[ -p pipe.json ] || fail "a pipe was written over"
+mkdir far
+ln -s far/t.json link.json
+: >far/t.json
+expect 0 recognize-video --timeline link.json clip.mp4
+[ -L link.json ] && grep -q '"complete": true' far/t.json || fail "a link was not followed"
 expect 4 recognize-video --gallery none.db clip.mp4
 expect 3 recognize-video --models nowhere clip.mp4
 

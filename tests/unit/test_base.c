@@ -228,6 +228,64 @@ static void what_a_killed_writer_left_is_swept_away(void **state) {
     assert_file(".facenet-part-mine", "x");
 }
 
+static void a_sweep_beside_a_file_goes_no_deeper(void **state) {
+    (void)state;
+    static const char *const left[] = {".facenet-part-abcdef", "a/.facenet-part-abcdef",
+                                       "a/b/.facenet-part-abcdef"};
+    assert_int_equal(fn_mkdirs("a/b", 0700), FN_OK);
+    for (int i = 0; i < 3; i++)
+        close(open(left[i], O_CREAT | O_RDWR | O_CLOEXEC, 0600));
+    int fd = open("a/.facenet-part-uvwxyz", O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    assert_int_equal(flock(fd, LOCK_EX), 0); // somebody writes it
+    fn_sweep_beside("a/file");
+    assert_int_equal(count_names("a"), 2);
+    assert_int_equal(count_names("a/b"), 1);
+    assert_int_equal(count_names("."), 2);
+    close(fd);
+    fn_sweep_beside("file");
+    assert_int_equal(count_names("."), 1);
+    assert_int_equal(count_names("a"), 2);
+    fn_sweep_beside("nowhere/file");
+}
+
+static void a_part_gets_its_name_when_it_is_finished(void **state) {
+    (void)state;
+    fn_partial part = {0};
+    fn_partial_free(&part);
+    assert_int_equal(mkdir("far", 0700), 0);
+    assert_int_equal(fn_write_file("far/file", "old", 3, 0600), FN_OK);
+    assert_int_equal(symlink("far/file", "link"), 0);
+    assert_int_equal(fn_partial_open(&part, "link", 0600), FN_OK);
+    assert_int_equal(write(part.fd, "new", 3), 3);
+    assert_file("far/file", "old");
+    fn_sweep_temporaries(".");
+    assert_int_equal(count_names("far"), 2);
+    fn_partial_free(&part);
+    assert_int_equal(count_names("far"), 1);
+    assert_int_equal(fn_partial_open(&part, "link", 0600), FN_OK);
+    assert_int_equal(write(part.fd, "new", 3), 3);
+    assert_int_equal(fn_partial_finish(&part), FN_OK);
+    fn_partial_free(&part);
+    assert_file("far/file", "new");
+    assert_int_equal(count_names("far"), 1);
+    assert_int_equal(count_names("."), 2);
+}
+
+static void no_file_is_wider_than_the_umask(void **state) {
+    (void)state;
+    static const unsigned modes[][3] = {
+        {077, 0644, 0600}, {027, 0666, 0640}, {022, 0600, 0600}, {0, 0644, 0644}};
+    struct stat st;
+    const mode_t before = umask(0);
+    for (int i = 0; i < 4; i++) {
+        umask((mode_t)modes[i][0]);
+        assert_int_equal(fn_write_file("file", "x", 1, modes[i][1]), FN_OK);
+        assert_int_equal(stat("file", &st), 0);
+        assert_int_equal(st.st_mode & 0777, modes[i][2]);
+    }
+    umask(before);
+}
+
 static void *write_often(void *failures) {
     for (int i = 0; i < 300; i++)
         *(int *)failures += fn_write_file("file", "abc", 3, 0600) != FN_OK;
@@ -375,6 +433,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_link_is_written_through_and_a_long_name_too, enter_folder,
                                         leave_folder),
         cmocka_unit_test_setup_teardown(what_a_killed_writer_left_is_swept_away, enter_folder, leave_folder),
+        cmocka_unit_test_setup_teardown(a_sweep_beside_a_file_goes_no_deeper, enter_folder, leave_folder),
+        cmocka_unit_test_setup_teardown(a_part_gets_its_name_when_it_is_finished, enter_folder, leave_folder),
+        cmocka_unit_test_setup_teardown(no_file_is_wider_than_the_umask, enter_folder, leave_folder),
         cmocka_unit_test_setup_teardown(a_sweep_leaves_those_who_write_alone, enter_folder, leave_folder),
         cmocka_unit_test_setup_teardown(paths_lose_their_links_and_dots, enter_folder, leave_folder),
         cmocka_unit_test(a_walk_reaches_what_is_below_and_not_hidden),

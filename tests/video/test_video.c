@@ -191,6 +191,57 @@ static void frames_keep_the_times_they_were_given(void **state) {
     }
 }
 
+// An .avi of numbered frames at those times; what it then holds: their numbers, where, and how many they are.
+static void write_and_read_avi(const double *times, int n, double fps, const int *numbers,
+                               const double *read_s, int n_read) {
+    static unsigned char rgb[CLIP_WIDTH * CLIP_HEIGHT * 3];
+    const fn_image image = {rgb, CLIP_WIDTH, CLIP_HEIGHT, CLIP_WIDTH * 3, FN_PIXEL_RGB8};
+    fn_writer_options options = FN_WRITER_OPTIONS_INIT;
+    fn_video_writer *writer;
+    options.fps = fps;
+    assert_int_equal(fn_video_writer_open(&writer, in_folder("t.avi"), CLIP_WIDTH, CLIP_HEIGHT, &options),
+                     FN_OK);
+    for (int i = 0; i < n; i++) {
+        clip_draw(rgb, CLIP_WIDTH, CLIP_HEIGHT, i);
+        if (fn_video_writer_add(writer, &image, times[i]) != FN_OK)
+            fail_msg("frame %d: %s", i, fn_last_error());
+    }
+    if (fn_video_writer_finish(writer) != FN_OK)
+        fail_msg("%s", fn_last_error());
+    fn_video *video = open_video(path, NULL);
+    for (int i = 0; i < n_read; i++) {
+        fn_frame *frame = next_frame(video);
+        assert_non_null(frame);
+        if (clip_number(fn_frame_image(frame)) != numbers[i] || fabs(fn_frame_time(frame) - read_s[i]) > 1e-3)
+            fail_msg("frame %d is number %d at %g s, expected %d at %g", i,
+                     clip_number(fn_frame_image(frame)), fn_frame_time(frame), numbers[i], read_s[i]);
+        fn_frame_free(frame);
+    }
+    assert_null(next_frame(video));
+    fn_video_free(video);
+}
+
+static void a_long_gap_is_a_short_one_in_an_avi(void **state) {
+    (void)state;
+    static const double times[] = {5, 5.04, 3605.04, 3605.08, 3615.08, 3625.16, 3625.2};
+    static const int numbers[] = {0, 1, 2, 3, 4, 5, 6};
+    static const double read_s[] = {0, 0.04, 10.04, 10.08, 20.08, 30.08, 30.12};
+    write_and_read_avi(times, 7, 25, numbers, read_s, 7);
+}
+
+static void frames_too_many_for_the_rate_of_an_avi_are_left_out(void **state) {
+    (void)state;
+    double times[61], read_s[21];
+    int numbers[21];
+    for (int i = 0; i < 61; i++)
+        times[i] = i / 30.0;
+    for (int i = 0; i < 21; i++) { // places reach from half a step before to half a step after
+        read_s[i] = i / 10.0;
+        numbers[i] = i ? 3 * i - 1 : 0;
+    }
+    write_and_read_avi(times, 61, 10, numbers, read_s, 21);
+}
+
 static void odd_sizes_and_every_pixel_format_can_be_written(void **state) {
     (void)state;
     enum { W = 161, H = 121 };
@@ -474,8 +525,11 @@ static void a_folder_is_a_video(void **state) {
     options.fps = 5;
     assert_counts(pictures, &options, 4, 5, 30);
     assert_counts(inner, NULL, 1, 25, 30); // one picture: A.png, number 0
-    // What is no picture is passed over.
+    // What is called a picture and is none is passed over; other names do not count.
     snprintf(inner, sizeof inner, "%s/Ab.txt", pictures);
+    write_bytes(inner, "text", 4);
+    assert_counts(pictures, NULL, 4, 25, 30);
+    snprintf(inner, sizeof inner, "%s/Ab.JPG", pictures);
     write_bytes(inner, "text", 4);
     fn_video *video = open_video(pictures, NULL);
     int n = 0;
@@ -497,6 +551,13 @@ static void a_folder_is_a_video(void **state) {
     fn_video_free(video);
     options.max_pixels = 1000;
     assert_fails(pictures, &options, FN_EFORMAT, "no picture");
+    // Where no name is a picture's, any may be one.
+    assert_int_equal(mkdir(in_folder("unnamed"), 0755), 0);
+    write_picture(in_folder("unnamed/one.jpg"), 0);
+    char one[128];
+    snprintf(one, sizeof one, "%s", path);
+    assert_int_equal(rename(one, in_folder("unnamed/one")), 0);
+    assert_counts(in_folder("unnamed"), NULL, 1, 25, 30);
 }
 
 static void a_pattern_goes_by_number(void **state) {
@@ -881,6 +942,38 @@ static void failing_allocations_are_reported(void **state) {
     }
 }
 
+// ---- files that are written --------------------------------------------------------------------------
+
+static void a_video_is_its_owners_and_follows_links(void **state) {
+    (void)state;
+    struct stat st;
+    char link[128], far[128], left[128];
+    snprintf(left, sizeof left, "%s", in_folder("far"));
+    assert_int_equal(mkdir(left, 0700), 0);
+    snprintf(left, sizeof left, "%s", in_folder("far/.facenet-part-abcdef"));
+    snprintf(link, sizeof link, "%s", in_folder("link.mkv"));
+    snprintf(far, sizeof far, "%s", in_folder("far/video.mkv"));
+    write_bytes(left, "x", 1); // of a writer that was killed
+    write_bytes(far, "old", 3);
+    assert_int_equal(symlink("far/video.mkv", link), 0);
+    const mode_t before = umask(022);
+    assert_true(clip_write(link, CLIP_WIDTH, CLIP_HEIGHT, 3, 25));
+    umask(before);
+    assert_int_equal(lstat(link, &st), 0);
+    assert_true(S_ISLNK(st.st_mode));
+    assert_int_equal(lstat(far, &st), 0);
+    assert_int_equal(st.st_mode, S_IFREG | 0600);
+    assert_int_equal(access(left, F_OK), -1);
+    assert_counts(link, NULL, 3, 25, 14);
+
+    fn_video_writer *writer;
+    assert_int_equal(mkfifo(in_folder("pipe.mkv"), 0600), 0);
+    assert_line(fn_video_writer_open(&writer, path, 64, 48, NULL), FN_EIO, "regular file");
+    assert_null(writer);
+    assert_int_equal(lstat(path, &st), 0);
+    assert_true(S_ISFIFO(st.st_mode));
+}
+
 // ---- many at once ----------------------------------------------------------------------------------------
 
 /// Takes all frames of a file, some held for a while; what it counts is the user's.
@@ -1105,6 +1198,8 @@ int main(void) {
         TEST(without_the_module_folders_still_work), // first: nothing is loaded yet
         TEST(every_frame_of_a_file_arrives_in_order),
         TEST(frames_keep_the_times_they_were_given),
+        TEST(a_long_gap_is_a_short_one_in_an_avi),
+        TEST(frames_too_many_for_the_rate_of_an_avi_are_left_out),
         TEST(odd_sizes_and_every_pixel_format_can_be_written),
         TEST(a_loop_goes_on_rising),
         TEST(the_newest_frame_never_lags),
@@ -1127,6 +1222,7 @@ int main(void) {
         TEST(the_callers_control_ends_a_wait),
         TEST(frames_outlive_their_video),
         TEST(failing_allocations_are_reported),
+        TEST(a_video_is_its_owners_and_follows_links),
         TEST(many_videos_run_at_once),
         TEST(mistakes_are_named),
         TEST(a_camera_that_is_not_there_is_said_with_those_that_are),
