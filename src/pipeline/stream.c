@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -233,6 +234,20 @@ static int follow_searched(fn_stream *s, job *j) {
     return rc;
 }
 
+static int compare(float a, float b) {
+    return (a > b) - (a < b);
+}
+
+// By the middle of the box, as the detector gives them; ties by track, of which no two are one.
+static int left_first(const void *pa, const void *pb) {
+    const fn_stream_face *fa = pa, *fb = pb;
+    const fn_box *a = &fa->face.box, *b = &fb->face.box;
+    int order = compare(a->x + a->width / 2, b->x + b->width / 2);
+    if (order == 0)
+        order = compare(a->y + a->height / 2, b->y + b->height / 2);
+    return order ? order : (fa->track > fb->track) - (fa->track < fb->track);
+}
+
 // Between two searches: those seen at the last one, where they are expected.
 static int follow_skipped(const fn_stream *s, job *j) {
     int rc = fn_tracker_skip(s->tracker, j->seen.time_s);
@@ -250,6 +265,7 @@ static int follow_skipped(const fn_stream *s, job *j) {
         face->face.box = track->box;
         describe(face, track);
     }
+    qsort(j->faces, j->seen.n_faces, sizeof *j->faces, left_first);
     return FN_OK;
 }
 

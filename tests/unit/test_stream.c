@@ -228,6 +228,9 @@ static void between_two_searches_faces_are_where_they_are_expected(void **state)
                 best = fmax(best, overlap(&some.boxes[i][k], &all.boxes[i][m]));
             if (!(best > 0.6))
                 fail_msg("frame %d, face %zu: overlaps by %.2f with where it is", i, k, best);
+            const fn_box *box = &some.boxes[i][k], *left = k ? box - 1 : box;
+            if (box->x + box->width / 2 < left->x + left->width / 2)
+                fail_msg("frame %d, face %zu lies left of the one before", i, k);
         }
     }
 }
