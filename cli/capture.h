@@ -21,6 +21,7 @@ typedef enum cli_refusal {
     CLI_REFUSED_SEVERAL, // more than one face
     CLI_REFUSED_ALIKE,   // nearly the same picture is kept
     CLI_REFUSED_POSE,    // enough of this pose, others are missing
+    CLI_REFUSED_ODD,     // its landmarks are no face's, so that nothing can be measured or cut out
     CLI_N_REFUSALS
 } cli_refusal;
 
@@ -44,7 +45,7 @@ typedef struct cli_judge {
     // Of the last frame:
     unsigned char *crop; // (tmpl->height, tmpl->width, 3), when waited for
     fn_quality quality;
-    int pose; // fn_meter_pose as seen in a mirror; -1: not exactly one face
+    int pose; // fn_meter_pose as seen in a mirror; -1: not exactly one face, or an odd one
     cli_verdict verdict;
     cli_refusal refusal;
     float small[CLI_SMALL * CLI_SMALL];
@@ -53,7 +54,7 @@ typedef struct cli_judge {
 /// tmpl outlives the judge. FN_OK, FN_ENOMEM or FN_EINVAL.
 int cli_judge_init(cli_judge *judge, const fn_template *tmpl, int count, int every, int is_guided);
 void cli_judge_free(cli_judge *judge);
-/// Looks at a frame and fills what is said of the last one. FN_OK or a facenet error.
+/// Looks at a frame and fills what is said of the last one. FN_OK or FN_ENOMEM.
 int cli_judge_look(cli_judge *judge, const fn_stream_frame *now);
 /// The crop of the last frame was kept. FN_OK or FN_ENOMEM.
 int cli_judge_kept(cli_judge *judge);

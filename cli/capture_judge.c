@@ -187,6 +187,8 @@ const char *cli_refusal_text(cli_refusal refusal) {
         return "like one that is kept: move your head a little";
     case CLI_REFUSED_POSE:
         return "enough like this";
+    case CLI_REFUSED_ODD:
+        return "the face is not seen well enough to be measured";
     default:
         return fn_quality_fault_text(1U << refusal);
     }
@@ -201,6 +203,14 @@ static int refuse(cli_judge *judge, cli_refusal why) {
     return FN_OK;
 }
 
+// A face that the detector got wrong is refused like any other that is not good.
+static int refuse_odd(cli_judge *judge, int rc) {
+    if (rc == FN_ENOMEM)
+        return rc;
+    judge->pose = -1;
+    return refuse(judge, CLI_REFUSED_ODD);
+}
+
 int cli_judge_look(cli_judge *judge, const fn_stream_frame *now) {
     judge->pose = -1;
     if (now->n_faces != 1)
@@ -209,7 +219,7 @@ int cli_judge_look(cli_judge *judge, const fn_stream_frame *now) {
     const fn_face *face = &now->faces[0].face;
     int rc = fn_quality_measure(&judge->quality, image, face);
     if (rc < 0)
-        return rc;
+        return refuse_odd(judge, rc);
     judge->pose = pose_of(&judge->quality);
     const unsigned faults = fn_quality_faults(&judge->quality, NULL);
     for (int bit = 0; bit < CLI_REFUSED_NOBODY; bit++)
@@ -222,7 +232,7 @@ int cli_judge_look(cli_judge *judge, const fn_stream_frame *now) {
     }
     rc = fn_align(judge->crop, judge->tmpl, image, face);
     if (rc < 0)
-        return rc;
+        return refuse_odd(judge, rc);
     const fn_image crop = {judge->crop, judge->tmpl->width, judge->tmpl->height,
                            (ptrdiff_t)judge->tmpl->width * 3, FN_PIXEL_RGB8};
     make_small(judge->small, &crop);

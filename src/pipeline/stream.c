@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -48,6 +49,7 @@ struct fn_stream {
     pthread_mutex_t lock; // of the index
     int index_is_new;
     job *current, *last; // what the caller holds; the end, kept for every later call
+    job *spare;          // of `search`: the end when there is no memory for another
 };
 
 static float ms_since(const struct timespec *start) {
@@ -118,9 +120,11 @@ static void *search(void *argument) {
     double time_s = -1;
     for (uint64_t number = 0;; number++) {
         job *j = fn_calloc(1, sizeof *j);
-        if (!j)
-            break; // `follow` is stopped by whoever frees the stream; the caller sees an error, see follow()
-        int rc = fn_video_next(s->video, &j->seen.frame);
+        int rc = j ? fn_video_next(s->video, &j->seen.frame) : fn_fail_memory();
+        if (!j) {
+            j = s->spare;
+            s->spare = NULL;
+        }
         if (rc == FN_OK && j->seen.frame)
             rc = search_frame(s, j, &cut, number, &time_s);
         else
@@ -135,8 +139,6 @@ static void *search(void *argument) {
         if (is_last)
             return NULL;
     }
-    fn_queue_stop(&s->found); // no memory even for a job
-    return NULL;
 }
 
 // ---- the second thread: faces to tracks ------------------------------------------------------
@@ -232,6 +234,20 @@ static int follow_searched(fn_stream *s, job *j) {
     return rc;
 }
 
+static int compare(float a, float b) {
+    return (a > b) - (a < b);
+}
+
+// By the middle of the box, as the detector gives them; ties by track, of which no two are one.
+static int left_first(const void *pa, const void *pb) {
+    const fn_stream_face *fa = pa, *fb = pb;
+    const fn_box *a = &fa->face.box, *b = &fb->face.box;
+    int order = compare(a->x + a->width / 2, b->x + b->width / 2);
+    if (order == 0)
+        order = compare(a->y + a->height / 2, b->y + b->height / 2);
+    return order ? order : (fa->track > fb->track) - (fa->track < fb->track);
+}
+
 // Between two searches: those seen at the last one, where they are expected.
 static int follow_skipped(const fn_stream *s, job *j) {
     int rc = fn_tracker_skip(s->tracker, j->seen.time_s);
@@ -249,6 +265,7 @@ static int follow_skipped(const fn_stream *s, job *j) {
         face->face.box = track->box;
         describe(face, track);
     }
+    qsort(j->faces, j->seen.n_faces, sizeof *j->faces, left_first);
     return FN_OK;
 }
 
@@ -293,8 +310,11 @@ static void *follow(void *argument) {
             if (rc < 0)
                 job_fails(j, rc);
         }
-        if (j->is_last && s->tracker && fn_tracker_end(s->tracker) == FN_OK)
-            take_ended(s, j);
+        if (j->is_last && s->tracker && fn_tracker_end(s->tracker) == FN_OK) {
+            const int rc = take_ended(s, j);
+            if (rc < 0 && j->rc == FN_OK)
+                job_fails(j, rc);
+        }
         j->seen.faces = j->faces;
         if (j->seen.frame)
             j->seen.times.latency_ms = (float)(fn_clock_ms() - fn_frame_clock_ms(j->seen.frame));
@@ -385,7 +405,8 @@ int fn_stream_open(fn_stream **out, fn_recognizer *recognizer, fn_video *video,
     fn_queue_init(&s->found, QUEUE);
     fn_queue_init(&s->followed, QUEUE);
     pthread_mutex_init(&s->lock, NULL);
-    int rc = open_tracker(s);
+    s->spare = fn_calloc(1, sizeof *s->spare);
+    int rc = s->spare ? open_tracker(s) : fn_fail_memory();
     if (rc == FN_OK)
         rc = start(s);
     if (rc < 0) {
@@ -419,6 +440,7 @@ void fn_stream_free(fn_stream *stream) {
     drain(&stream->followed);
     job_free(stream->current);
     job_free(stream->last);
+    job_free(stream->spare);
     fn_tracker_free(stream->tracker);
     pthread_mutex_destroy(&stream->lock);
     fn_free(stream);

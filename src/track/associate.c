@@ -17,6 +17,7 @@
 #include <string.h>
 
 #define MOTION_S 0.2        // velocity is averaged over about so long
+#define SHORTEST_S 0.01     // in which a way is measured: frames of a stream may come in bursts
 #define COAST_S 1.0         // and trusted for so long
 #define WITHOUT_A_BREAK 0.5 // overlap from one frame to the next that is hardly two people's
 #define BREAK_S 0.5         // nor when it is not longer than this
@@ -32,17 +33,25 @@ fn_box fn_track_predict(const fn_tracked *track, double time_s) {
 }
 
 void fn_track_move(fn_tracked *track, const fn_box *box, double time_s, int is_jump) {
-    const fn_box *from = &track->sighted;
-    double passed = time_s - track->seen.last_s;
+    const fn_box *from = &track->measured;
+    double passed = time_s - track->measured_s;
+    int is_measured = 1;
     if (is_jump) {
         track->velocity_x = track->velocity_y = 0;
-    } else if (track->seen.n_seen > 0) {
+    } else if (track->n_measured > 0 && passed < SHORTEST_S) {
+        is_measured = 0; // the next step counts from the last one that was long enough
+    } else if (track->n_measured > 0) {
         double x = ((double)box->x - from->x + ((double)box->width - from->width) / 2) / passed;
         double y = ((double)box->y - from->y + ((double)box->height - from->height) / 2) / passed;
         // A plain mean of the first few steps, then older ones fade.
-        double gain = fmax(1.0 / track->seen.n_seen, 1.0 - exp(-passed / MOTION_S));
+        double gain = fmax(1.0 / track->n_measured, 1.0 - exp(-passed / MOTION_S));
         track->velocity_x += gain * (x - track->velocity_x);
         track->velocity_y += gain * (y - track->velocity_y);
+    }
+    if (is_measured) {
+        track->measured = *box;
+        track->measured_s = time_s;
+        track->n_measured++;
     }
     track->sighted = track->seen.box = *box;
     track->seen.last_s = time_s;

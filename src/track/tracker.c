@@ -314,6 +314,7 @@ static void absorb(const fn_tracker *t, fn_tracked *into, fn_tracked *from) {
     for (int i = 0; i < t->options.dimension; i++)
         into->vectors[i] += from->vectors[i];
     into->seen.n_seen += from->seen.n_seen;
+    into->n_measured += from->n_measured;
     into->seen.n_embedded += from->seen.n_embedded;
     fn_vote_merge(&into->vote, &from->vote);
     from->has_ended = 1;

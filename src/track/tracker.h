@@ -11,6 +11,9 @@ typedef struct fn_tracked {
     fn_track seen; // first: an fn_track * of ours points here
     fn_vote vote;
     fn_box sighted;                // its box at seen.last_s
+    fn_box measured;               // its box when the velocity was measured last, as often as n_measured says
+    double measured_s;             // when that was
+    uint32_t n_measured;           // beginning and jumps are counted too
     double velocity_x, velocity_y; // pixels per second, of the box's centre
     double embedded_s;             // a vector was asked for last; -INFINITY: never, or again at once
     double sure_s;                 // a vector agreed last; -INFINITY: never

@@ -228,6 +228,9 @@ static void between_two_searches_faces_are_where_they_are_expected(void **state)
                 best = fmax(best, overlap(&some.boxes[i][k], &all.boxes[i][m]));
             if (!(best > 0.6))
                 fail_msg("frame %d, face %zu: overlaps by %.2f with where it is", i, k, best);
+            const fn_box *box = &some.boxes[i][k], *left = k ? box - 1 : box;
+            if (box->x + box->width / 2 < left->x + left->width / 2)
+                fail_msg("frame %d, face %zu lies left of the one before", i, k);
         }
     }
 }
@@ -357,6 +360,51 @@ static void a_frame_that_cannot_be_read_is_passed_over(void **state) {
     fn_video_free(video);
 }
 
+// Whatever allocation fails: the caller gets a last frame, and then is told the reason.
+static void without_memory_the_end_is_still_an_end(void **state) {
+    (void)state;
+    golden_models();
+    enum { N = 6, SIDE = 96 };
+    static unsigned char grey[SIDE * SIDE * 3];
+    const fn_image image = {grey, SIDE, SIDE, SIDE * 3, FN_PIXEL_RGB8};
+    char folder[] = "/tmp/test_stream.XXXXXX", paths[N][64];
+    assert_non_null(mkdtemp(folder));
+    for (int i = 0; i < N; i++) {
+        snprintf(paths[i], sizeof paths[i], "%s/%d.png", folder, i);
+        assert_int_equal(fn_image_write(&image, paths[i], 0), FN_OK);
+    }
+    int n_failed = 0, is_through = 0;
+    for (int64_t nth = 1; !is_through && nth < 2000; nth++) {
+        fn_video *video;
+        fn_stream *stream;
+        const fn_stream_frame *at;
+        int n_frames = 0, n_last = 0;
+        assert_int_equal(fn_video_open(&video, folder, NULL, NULL), FN_OK);
+        fn_alloc_fail_nth(nth);
+        int rc = fn_stream_open(&stream, f.recognizer, video, NULL);
+        if (rc == FN_OK) {
+            while ((rc = fn_stream_next(stream, &at)) == FN_OK && at) {
+                n_frames += at->frame != NULL;
+                n_last += at->frame == NULL;
+            }
+            if (n_last != 1 || (rc != FN_ENOMEM && (rc != FN_OK || n_frames != N)))
+                fail_msg("allocation %d: %d frames, %d ends, %s", (int)nth, n_frames, n_last,
+                         fn_error_name(rc));
+            fn_stream_free(stream);
+        }
+        assert_true(rc == FN_OK || rc == FN_ENOMEM);
+        n_failed += rc < 0;
+        is_through = fn_alloc_count() < nth;
+        fn_alloc_fail_nth(0);
+        fn_video_free(video);
+    }
+    assert_true(is_through);
+    assert_true(n_failed > N);
+    for (int i = 0; i < N; i++)
+        unlink(paths[i]);
+    rmdir(folder);
+}
+
 static void wrong_options_are_refused(void **state) {
     (void)state;
     golden_models();
@@ -406,6 +454,7 @@ int main(void) {
         cmocka_unit_test(who_is_known_may_change_while_it_runs),
         cmocka_unit_test(it_can_be_stopped_and_left_at_any_time),
         cmocka_unit_test(a_frame_that_cannot_be_read_is_passed_over),
+        cmocka_unit_test(without_memory_the_end_is_still_an_end),
         cmocka_unit_test(wrong_options_are_refused),
         cmocka_unit_test(without_memory_it_ends_cleanly),
     };

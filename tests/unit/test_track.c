@@ -189,6 +189,40 @@ static void a_hidden_walker_is_met_again_where_he_is_expected(void **state) {
     fn_tracker_free(tracker);
 }
 
+// As from a network that holds frames back: twelve each half second, their times nearly the same.
+static void bursts_of_frames_are_no_speed(void **state) {
+    (void)state;
+    fn_tracker *tracker = open_tracker(0);
+    uint32_t id;
+    double time_s = 0;
+    float x = 0;
+    for (int burst = 0; burst < 6; burst++) {
+        for (int i = 0; i < 12; i++, x += 2) {
+            time_s = burst * 0.5 + i * 1e-4;
+            show(tracker, time_s, 0, &(actor){x, 0, 0, -1}, 1, 0, &id);
+            assert_int_equal(id, 1);
+        }
+    }
+    for (int i = 1; i <= 5; i++) { // 48 pixels a second
+        show(tracker, time_s + i * 0.1, 0, NULL, 0, 0, NULL);
+        const fn_track *track = fn_tracker_get(tracker, 0);
+        const double expected = (double)x - 2 + i * 4.8;
+        if (fabs((double)track->box.x - expected) > 5)
+            fail_msg("after %g s at %g, expected %g", i * 0.1, (double)track->box.x, expected);
+    }
+    fn_tracker_free(tracker);
+
+    // Frames of a fast camera are short steps that add up.
+    tracker = open_tracker(0);
+    for (int i = 0; i < 240; i++)
+        show(tracker, i / 240.0, 0, &(actor){(float)i, 0, 0, -1}, 1, 0, &id);
+    show(tracker, 239 / 240.0 + 0.5, 0, NULL, 0, 0, NULL);
+    const fn_track *track = fn_tracker_get(tracker, 0);
+    assert_int_equal(id, 1);
+    assert_true(fabsf(track->box.x - 359) < 3);
+    fn_tracker_free(tracker);
+}
+
 static void frames_that_are_not_searched_move_tracks(void **state) {
     (void)state;
     fn_tracker *tracker = open_tracker(0);
@@ -895,6 +929,7 @@ int main(void) {
         cmocka_unit_test(a_fast_walker_is_followed_by_velocity),
         cmocka_unit_test(two_who_cross_keep_their_tracks),
         cmocka_unit_test(a_hidden_walker_is_met_again_where_he_is_expected),
+        cmocka_unit_test(bursts_of_frames_are_no_speed),
         cmocka_unit_test(frames_that_are_not_searched_move_tracks),
         cmocka_unit_test(flicker_of_detection_makes_no_tracks),
         cmocka_unit_test(fifty_faces_are_fifty_tracks),

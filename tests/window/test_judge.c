@@ -12,6 +12,7 @@
 #include "capture.h"
 #include "unit/posed.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,11 +41,10 @@ static cli_judge judge_of(int count, int every, int is_guided) {
     return judge;
 }
 
-// One frame later, n faces, the first one turned.
-static cli_verdict look(cli_judge *judge, size_t n, double yaw, double pitch) {
+// One frame later, n faces, the first one of these landmarks.
+static cli_verdict look_at(cli_judge *judge, size_t n, fn_face first) {
     fn_frame *frame;
-    fn_stream_face faces[2] = {{.face = posed(yaw, pitch, 0, 150, 150, 7)},
-                               {.face = posed(0, 0, 0, 60, 60, 5)}};
+    fn_stream_face faces[2] = {{.face = first}, {.face = posed(0, 0, 0, 60, 60, 5)}};
     assert_int_equal(fn_frame_copy(&frame, &image, 0, time_s), FN_OK);
     const fn_stream_frame now = {
         .frame = frame, .time_s = time_s, .is_searched = 1, .n_faces = n, .faces = faces};
@@ -52,6 +52,11 @@ static cli_verdict look(cli_judge *judge, size_t n, double yaw, double pitch) {
     fn_frame_free(frame);
     time_s += FRAME_S;
     return judge->verdict;
+}
+
+// The same, turned.
+static cli_verdict look(cli_judge *judge, size_t n, double yaw, double pitch) {
+    return look_at(judge, n, posed(yaw, pitch, 0, 150, 150, 7));
 }
 
 static void refused_for(cli_judge *judge, cli_refusal why, size_t n, double yaw) {
@@ -81,6 +86,28 @@ static void only_one_good_face_counts(void **state) {
     draw(1, 120);
     assert_int_equal(look(&judge, 1, 0, -8), CLI_KEEP);
     assert_int_equal(judge.n_good, 1);
+    cli_judge_free(&judge);
+}
+
+static void an_odd_face_is_refused_and_the_next_one_kept(void **state) {
+    (void)state;
+    cli_judge judge = judge_of(50, 1, 0);
+    draw(1, 120);
+    fn_face odd[4];
+    for (int i = 0; i < 4; i++)
+        odd[i] = posed(0, -8, 0, 150, 150, 7);
+    odd[0].n_landmarks = 0;
+    odd[1].box.width = 0;
+    odd[2].landmarks[0].x = NAN;
+    for (int i = 0; i < odd[3].n_landmarks; i++)
+        odd[3].landmarks[i] = odd[3].landmarks[0];
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(look_at(&judge, 1, odd[i]), CLI_REFUSED);
+        assert_int_equal(judge.pose, -1);
+    }
+    assert_true(judge.n_refused[CLI_REFUSED_ODD] >= 3);
+    assert_true(strlen(cli_refusal_text(CLI_REFUSED_ODD)) > 5);
+    assert_int_equal(look(&judge, 1, 0, -8), CLI_KEEP);
     cli_judge_free(&judge);
 }
 
@@ -183,6 +210,7 @@ static void poses_have_quotas_but_none_is_refused_for_long(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_one_good_face_counts),
+        cmocka_unit_test(an_odd_face_is_refused_and_the_next_one_kept),
         cmocka_unit_test(one_in_so_many_good_frames_is_offered),
         cmocka_unit_test(what_is_kept_is_known_in_any_light),
         cmocka_unit_test(poses_have_quotas_but_none_is_refused_for_long),
