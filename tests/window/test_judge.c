@@ -162,6 +162,24 @@ static void what_is_kept_is_known_in_any_light(void **state) {
     free(crop);
 }
 
+static void a_smear_is_nobody(void **state) {
+    (void)state;
+    cli_judge judge = judge_of(50, 1, 0);
+    fn_frame *frame;
+    draw(1, 120);
+    fn_stream_face face = {.face = posed(0, -8, 0, 150, 150, 5)}; // eyes 31 pixels apart
+    assert_int_equal(fn_frame_copy(&frame, &image, 0, 0), FN_OK);
+    const fn_stream_frame now = {.frame = frame, .is_searched = 1, .n_faces = 1, .faces = &face};
+    for (int width = 80; width <= 180; width += 20) {
+        face.face.box = (fn_box){150 - (float)width / 2, 150 - (float)width / 2, (float)width, (float)width};
+        assert_int_equal(cli_judge_look(&judge, &now), FN_OK);
+        assert_int_equal(judge.verdict, width <= 140 ? CLI_KEEP : CLI_REFUSED);
+    }
+    assert_int_equal(judge.refusal, CLI_REFUSED_NOBODY);
+    fn_frame_free(frame);
+    cli_judge_free(&judge);
+}
+
 // Frames of one pose, each another picture, until one is kept.
 static double wait_for_one(cli_judge *judge, uint64_t *seed, double yaw) {
     const double since_s = judge->kept_s;
@@ -213,6 +231,7 @@ int main(void) {
         cmocka_unit_test(an_odd_face_is_refused_and_the_next_one_kept),
         cmocka_unit_test(one_in_so_many_good_frames_is_offered),
         cmocka_unit_test(what_is_kept_is_known_in_any_light),
+        cmocka_unit_test(a_smear_is_nobody),
         cmocka_unit_test(poses_have_quotas_but_none_is_refused_for_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
