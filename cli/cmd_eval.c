@@ -5,7 +5,7 @@
 #include "output.h"
 #include "progress.h"
 
-#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -138,14 +138,24 @@ static int write_report(const char *report) {
         puts(report);
         return CLI_DONE;
     }
-    FILE *file = fopen(out_path, "we");
-    int failed = !file || fputs(report, file) == EOF || fputc('\n', file) == EOF;
-    if (file && fclose(file))
-        failed = 1;
-    if (!failed)
-        return CLI_DONE;
-    cli_error("%s: cannot be written: %s", out_path, strerror(errno));
-    return CLI_INPUTS;
+    const size_t n = strlen(report);
+    char *text = malloc(n + 1);
+    int rc = FN_ENOMEM;
+    if (text) {
+        memcpy(text, report, n);
+        text[n] = '\n';
+        rc = fn_write_file(out_path, text, n + 1, 0666);
+    }
+    free(text);
+    return rc < 0 ? cli_failure(rc) : CLI_DONE;
+}
+
+// What could not be read was told while it was measured, and is left out of the figures.
+static int has_unreadable(const char *report) {
+    json_t *object = json_loads(report, 0, NULL);
+    const int n = (int)json_integer_value(json_object_get(object, "unreadable"));
+    json_decref(object);
+    return n > 0;
 }
 
 int cmd_eval(int argc, char **argv) {
@@ -182,6 +192,8 @@ int cmd_eval(int argc, char **argv) {
         code = write_calibration(report, older);
     if (code == CLI_DONE)
         code = write_report(report);
+    if (code == CLI_DONE && has_unreadable(report))
+        code = CLI_INPUTS;
     fn_string_free(report);
     fn_recognizer_free(older);
     fn_recognizer_free(recognizer);

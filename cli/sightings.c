@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -173,7 +174,7 @@ static const struct format {
 static const struct format *format_of(const char *path) {
     const char *dot = strrchr(path, '.');
     for (size_t i = 0; dot && i < sizeof formats / sizeof *formats; i++)
-        if (strcmp(dot, formats[i].ending) == 0)
+        if (strcasecmp(dot, formats[i].ending) == 0)
             return &formats[i];
     return NULL;
 }

@@ -164,7 +164,8 @@ static int check_file(const char *path, int read_only, int *immutable) {
     if (rc != FN_OK)
         return rc;
     if (stat(path, &st))
-        return fn_fail(FN_ESTORE, "%s: the gallery cannot be opened: %s", path, strerror(errno));
+        return fn_fail(FN_ESTORE, "%s: the gallery cannot be opened: %s%s", path, strerror(errno),
+                       errno == ENOENT ? "; who is enrolled first makes it (facenet enroll)" : "");
     if (!S_ISREG(st.st_mode))
         return fn_fail(FN_ESTORE, "%s: not a regular file, so not a gallery", path);
     if (read_only)

@@ -110,6 +110,8 @@ static fn_video *new_video(const char *source, const fn_video_options *options, 
     v->control = control;
     v->capacity = 1;
     v->text = fn_strdup(source);
+    for (char *p = v->text; p && strstr(v->text, "://") && *p != ':'; p++) // HTTP://... is an address too
+        *p = *p >= 'A' && *p <= 'Z' ? (char)(*p - 'A' + 'a') : *p;
     v->name = fn_source_name(source);
     if (!v->options.timeout_ms)
         v->options.timeout_ms = TIMEOUT_MS;

@@ -58,6 +58,11 @@ out_has '"folds": 2'
 out_has '"judged_pairs": 4'
 expect 0 eval videos clips
 err_has "left out"
+mkdir clips/Bea/none # a clip of which nothing can be read is missing in the figures
+echo "no picture" >clips/Bea/none/f1.jpg
+expect 1 eval videos --frames 2 clips
+out_has '"unreadable": 1'
+rm -r clips/Bea/none
 sed 's/Bea.b/Bea\/c/' clips.txt >others.txt
 expect 1 eval videos --frames 2 --pairs others.txt clips
 err_has "Bea/c: listed, but not there"
