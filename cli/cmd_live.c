@@ -55,8 +55,8 @@ static const cli_command command = {
         "a\n"
         "second or so. SIGINT and SIGTERM end it with complete files, and that is done too (0); another one "
         "two\n"
-        "seconds later ends it at once, without them. A --out that is there is replaced at the end, and a\n"
-        "run that is killed (-9) leaves FILE.XXXXXX, which can be removed.",
+        "seconds later ends it at once, without them. A --out that is there is replaced at the end; of a\n"
+        "run that is killed (-9) the next one sweeps away what is left.",
     .options = options,
     .shared = CLI_SHARED_SOURCE | CLI_SHARED_VIDEO | CLI_SHARED_WATCH | CLI_SHARED_GALLERY |
               CLI_SHARED_MODEL | CLI_SHARED_MODELS | CLI_SHARED_DETECTOR | CLI_SHARED_OUTPUT,
