@@ -104,8 +104,8 @@ FN_API int fn_gallery_remove(fn_gallery *gallery, const char *name);
 
 FN_API int fn_gallery_count(fn_gallery *gallery, uint64_t *n_people, uint64_t *n_faces);
 
-/// A number that is another one after another opening of the same gallery, of this program or of any, has changed
-/// something: who holds an index asks for it now and then, and makes the index anew.
+/// A number that is another one after another opening of the same gallery, of this program or of any, has
+/// changed something: who holds an index asks for it now and then, and makes the index anew.
 FN_API int fn_gallery_version(fn_gallery *gallery, int64_t *version);
 
 /// All vectors of one fingerprint as a searchable index, as of now. FN_EMODEL when the gallery

@@ -107,8 +107,8 @@ FN_API void fn_video_stop(fn_video *video);
 /// Stops and frees; frames that are still held stay valid. NULL is a no-op.
 FN_API void fn_video_free(fn_video *video);
 
-/// What messages call the source: an address without user, password and query, in which cameras often want the
-/// password. Valid while the video lives.
+/// What messages call the source: an address without user, password and query, in which cameras often want
+/// the password. Valid while the video lives.
 FN_API const char *fn_video_name(const fn_video *video);
 FN_API const fn_video_info *fn_video_get_info(const fn_video *video);
 FN_API fn_video_counts fn_video_get_counts(fn_video *video);
