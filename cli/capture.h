@@ -22,6 +22,7 @@ typedef enum cli_refusal {
     CLI_REFUSED_ALIKE,   // nearly the same picture is kept
     CLI_REFUSED_POSE,    // enough of this pose, others are missing
     CLI_REFUSED_ODD,     // its landmarks are no face's, so that nothing can be measured or cut out
+    CLI_REFUSED_ANOTHER, // not the person of those that are kept
     CLI_N_REFUSALS
 } cli_refusal;
 
@@ -56,6 +57,8 @@ int cli_judge_init(cli_judge *judge, const fn_template *tmpl, int count, int eve
 void cli_judge_free(cli_judge *judge);
 /// Looks at a frame and fills what is said of the last one. FN_OK or FN_ENOMEM.
 int cli_judge_look(cli_judge *judge, const fn_stream_frame *now);
+/// What was to be kept is not, because it shows somebody else.
+void cli_judge_another(cli_judge *judge);
 /// The crop of the last frame was kept. FN_OK or FN_ENOMEM.
 int cli_judge_kept(cli_judge *judge);
 /// A crop that was kept before counts as known, when it has the template's size. FN_OK or FN_ENOMEM.

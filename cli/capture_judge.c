@@ -191,6 +191,8 @@ const char *cli_refusal_text(cli_refusal refusal) {
         return "enough like this";
     case CLI_REFUSED_ODD:
         return "the face is not seen well enough to be measured";
+    case CLI_REFUSED_ANOTHER:
+        return "another person than before";
     default:
         return fn_quality_fault_text(1U << refusal);
     }
@@ -260,6 +262,10 @@ int cli_judge_look(cli_judge *judge, const fn_stream_frame *now) {
     judge->verdict = CLI_KEEP;
     judge->kept_s = now->time_s;
     return FN_OK;
+}
+
+void cli_judge_another(cli_judge *judge) {
+    refuse(judge, CLI_REFUSED_ANOTHER);
 }
 
 int cli_judge_kept(cli_judge *judge) {

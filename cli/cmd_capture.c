@@ -45,7 +45,8 @@ static const cli_command command = {
         "Escape ends, and so does Ctrl+C; what was kept stays. Without NAME the terminal is asked for it.\n"
         "Crops are cut from the picture as the camera gives it, as `live` and `identify` see it. One line\n"
         "per crop: path, pose (front, left, right, up, down, as the person turned), seconds since the\n"
-        "beginning.",
+        "beginning. With --auto-enroll a face that is like none of those kept so far is passed over:\n"
+        "somebody else stands there.",
     .options = options,
     .shared = CLI_SHARED_SOURCE | CLI_SHARED_VIDEO | CLI_SHARED_GALLERY | CLI_SHARED_MODEL |
               CLI_SHARED_MODELS | CLI_SHARED_DETECTOR | CLI_SHARED_OUTPUT,
@@ -58,7 +59,9 @@ typedef struct capture {
     fn_template tmpl;
     fn_recognizer *recognizer;
     fn_gallery *gallery; // NULL: nobody is enrolled
-    float *embedding;    // (dimension)
+    float *embedding;    // (dimension), of the last face that is to be kept
+    float *kept;         // (count, dimension), of those that are kept
+    float same;          // distance from which on a face is hardly the same person's
     fn_video *video;
     fn_stream *stream;
     cli_folder folder;
@@ -68,7 +71,8 @@ typedef struct capture {
     int output_error;      // errno of standard output, for who says so at the end
 } capture;
 
-enum { GO_ON = -1 }; // else an exit code
+enum { GO_ON = -1 };  // else an exit code
+#define SAME_FMR 0.01 // a turned head stays nearer to one that is kept than all but one in a hundred others
 
 // ---- what one kept face becomes ----------------------------------------------------------------------
 
@@ -94,8 +98,6 @@ static int enroll(capture *c, const fn_stream_frame *now, const char *path) {
         .source_path_len = strlen(path),
     };
     int rc = fn_align_matrix(m, &c->tmpl, face);
-    if (rc == FN_OK)
-        rc = fn_embedder_faces(embedder, fn_frame_image(now->frame), face, 1, c->embedding);
     if (rc == FN_OK)
         rc = fn_file_sha256(record.file_sha256, path, 0);
     if (rc == FN_OK) {
@@ -131,12 +133,41 @@ static void report(capture *c, const char *path, double time_s) {
         c->output_error = errno;
 }
 
+// Somebody else may step before the camera, whose face must not be enrolled under the name.
+static int is_same_person(const capture *c) {
+    const int d = fn_embedder_dimension(fn_recognizer_embedder(c->recognizer));
+    for (int i = 0; i < c->judge.n_kept; i++)
+        if (fn_distance(c->kept + (size_t)i * (size_t)d, c->embedding, d) <= c->same)
+            return 1;
+    return c->judge.n_kept == 0;
+}
+
+// Before anything is kept under a name that is enrolled. GO_ON, CLI_DONE where the face is not to be kept, or
+// an exit code.
+static int look_who(capture *c, const fn_stream_frame *now) {
+    fn_embedder *embedder = fn_recognizer_embedder(c->recognizer);
+    const size_t d = (size_t)fn_embedder_dimension(embedder);
+    const int rc =
+        fn_embedder_faces(embedder, fn_frame_image(now->frame), &now->faces[0].face, 1, c->embedding);
+    if (rc < 0)
+        return cli_failure(rc);
+    if (!is_same_person(c)) {
+        cli_judge_another(&c->judge);
+        return CLI_DONE;
+    }
+    memcpy(c->kept + (size_t)c->judge.n_kept * d, c->embedding, d * sizeof *c->kept);
+    return GO_ON;
+}
+
 static int keep(capture *c, const fn_stream_frame *now) {
     const fn_image crop = {c->judge.crop, c->tmpl.width, c->tmpl.height, (ptrdiff_t)c->tmpl.width * 3,
                            FN_PIXEL_RGB8};
     char *path;
     cli_view_clear_line(&c->view);
-    int code = cli_folder_save(&c->folder, &crop, &path);
+    int code = c->gallery ? look_who(c, now) : GO_ON;
+    if (code != GO_ON)
+        return code == CLI_DONE ? GO_ON : code;
+    code = cli_folder_save(&c->folder, &crop, &path);
     if (code != CLI_DONE)
         return code;
     c->kept_clock_ms = fn_clock_ms();
@@ -245,9 +276,14 @@ static int run(capture *c) {
 static int open_gallery(capture *c) {
     if (!auto_enroll)
         return CLI_DONE;
-    const int d = fn_embedder_dimension(fn_recognizer_embedder(c->recognizer));
-    c->embedding = malloc((size_t)d * sizeof *c->embedding);
-    if (c->embedding)
+    const fn_embedder *embedder = fn_recognizer_embedder(c->recognizer);
+    const fn_calibration *calibration = fn_embedder_calibration(embedder);
+    const size_t d = (size_t)fn_embedder_dimension(embedder);
+    c->embedding = malloc(d * sizeof *c->embedding);
+    c->kept = calloc((size_t)count, d * sizeof *c->kept);
+    if (!calibration || fn_calibration_threshold(&c->same, calibration, SAME_FMR) < 0)
+        c->same = 2; // as far as two vectors can be apart: without a calibration no distance says anything
+    if (c->embedding && c->kept)
         return cli_gallery_open(&c->gallery, 0);
     cli_error("out of memory");
     return CLI_INPUTS;
@@ -371,6 +407,7 @@ int cmd_capture(int argc, char **argv) {
     cli_folder_close(&c.folder);
     cli_judge_free(&c.judge);
     free(c.embedding);
+    free(c.kept);
     free(asked);
     errno = c.output_error;
     return code;

@@ -177,6 +177,24 @@ equal "$(cut -f2,4 out | sort | uniq -c | tr -s ' \t' ' ' | tr '\n' '|')" " 1 en
 expect 0 enroll --face largest --name One images/One/One7.jpg
 equal "$(field 1 2)" "already there"
 
+# Somebody else before the camera is not enrolled under the name.
+ffmpeg -v error -loop 1 -r 25 -i "$photos/sample2.jpg" -t 4 -c:v mpeg4 -q:v 3 -pix_fmt yuv420p -vf "
+    crop=400:400:790:150, scale=380:380, pad=640:640:130:130:0x808890,
+    rotate='0.2*sin(t*2)':c=0x808890, crop=640:480:0:'80+20*cos(t*1.7)'" other.avi
+ffmpeg -v error -i one.avi -t 4 -c copy first.avi
+printf "file '%s.avi'\n" first other >list
+ffmpeg -v error -f concat -safe 0 -i list -c copy duo.avi
+expect 1 capture --no-window --source duo.avi --every 1 --count 400 --auto-enroll --gallery duo.db Duo
+err_has "another person than before"
+err_has "the video has ended"
+n=$(wc -l <out)
+[ "$n" -gt 5 ] || fail "hardly anything was kept"
+awk -F'\t' '$3 > 4.1 { exit 1 }' out || fail "the other person was kept"
+expect 0 identify --gallery duo.db --json "$photos/sample1.jpg"
+out_has '"name":"Duo"'
+expect 0 identify --gallery duo.db --json "$photos/sample2.jpg"
+! grep -q '"decision":"known"' out || fail "the other person is known as the first"
+
 # A stream that ends does not wait for ever: nothing new is nothing new.
 port=$((20000 + RANDOM % 10000))
 ffmpeg -nostdin -v error -re -i one.avi -t 2 -an -c:v mjpeg -q:v 3 -f mpjpeg -listen 1 "http://127.0.0.1:$port" 2>served &
