@@ -15,13 +15,6 @@ finish() {
     rm -rf "$work"
 }
 trap finish EXIT
-until_true() {
-    for _ in $(seq 300); do
-        "$@" && return 0
-        sleep 0.1
-    done
-    return 1
-}
 # files N: there are N crops of One, or more.
 files() {
     [ "$(find images/One -name 'One*.jpg' 2>/dev/null | wc -l)" -ge "$1" ]

@@ -49,3 +49,12 @@ field() {
 equal() {
     [ "$1" = "$2" ] || fail "saw \"$1\", expected \"$2\""
 }
+
+# until_true WORD...: looks at something that takes its time to happen, again and again, for a minute.
+until_true() {
+    for _ in $(seq 600); do
+        "$@" && return 0
+        sleep 0.1
+    done
+    return 1
+}

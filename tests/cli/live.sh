@@ -18,14 +18,6 @@ finish() {
 trap finish EXIT
 unset DISPLAY WAYLAND_DISPLAY SDL_VIDEODRIVER XMODIFIERS
 
-# Each look at something that takes its time to happen: up to 40 seconds.
-until_true() {
-    for _ in $(seq 400); do
-        "$@" && return 0
-        sleep 0.1
-    done
-    return 1
-}
 # start WORD...: facenet in the background as $program, output in the files out and err.
 start() {
     "$FACENET" "$@" >out 2>err </dev/null &

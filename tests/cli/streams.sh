@@ -5,13 +5,6 @@
 . "$(dirname "$0")/lib.sh"
 with_models
 command -v ffmpeg >/dev/null || { echo "skipped: streams, there is no ffmpeg"; exit 0; }
-until_true() {
-    for _ in $(seq 600); do
-        "$@" && return 0
-        sleep 0.1
-    done
-    return 1
-}
 # Each kind of server is watched in a shell and a folder of its own, which ends what it started.
 pids=
 finish() {

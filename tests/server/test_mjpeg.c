@@ -312,7 +312,7 @@ static void strange_hosts_are_refused(void **state) {
     assert_false(server_mjpeg_is_local(server));
     show_grey(server, 64, 48, 100);
     // Any address of this machine and its own name, but no name that a stranger may have turned to it.
-    char machine[64] = "", names[3][80];
+    char machine[256] = "", names[3][300];
     assert_int_equal(gethostname(machine, sizeof machine - 1), 0);
     snprintf(names[0], sizeof names[0], "%s", machine);
     snprintf(names[1], sizeof names[1], "%s.local:80", machine);
@@ -326,7 +326,7 @@ static void strange_hosts_are_refused(void **state) {
         {"[::1]evil", 403},        {"1.2.3", 403}};
     port = server_mjpeg_port(server);
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-        char request[256];
+        char request[512];
         snprintf(request, sizeof request, "GET /frame.jpg HTTP/1.0\r\nHost: %s\r\n\r\n", others[i].host);
         if (ask(port, request) != others[i].status)
             fail_msg("Host: %s: %.12s, expected %d", others[i].host, answer, others[i].status);
