@@ -57,8 +57,8 @@ int cli_judge_init(cli_judge *judge, const fn_template *tmpl, int count, int eve
 void cli_judge_free(cli_judge *judge);
 /// Looks at a frame and fills what is said of the last one. FN_OK or FN_ENOMEM.
 int cli_judge_look(cli_judge *judge, const fn_stream_frame *now);
-/// What was to be kept is not, because it shows somebody else.
-void cli_judge_another(cli_judge *judge);
+/// What was to be kept is not after all.
+void cli_judge_withdraw(cli_judge *judge, cli_refusal why);
 /// The crop of the last frame was kept. FN_OK or FN_ENOMEM.
 int cli_judge_kept(cli_judge *judge);
 /// A crop that was kept before counts as known, when it has the template's size. FN_OK or FN_ENOMEM.

@@ -264,8 +264,8 @@ int cli_judge_look(cli_judge *judge, const fn_stream_frame *now) {
     return FN_OK;
 }
 
-void cli_judge_another(cli_judge *judge) {
-    refuse(judge, CLI_REFUSED_ANOTHER);
+void cli_judge_withdraw(cli_judge *judge, cli_refusal why) {
+    refuse(judge, why);
 }
 
 int cli_judge_kept(cli_judge *judge) {

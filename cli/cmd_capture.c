@@ -149,10 +149,10 @@ static int look_who(capture *c, const fn_stream_frame *now) {
     const size_t d = (size_t)fn_embedder_dimension(embedder);
     const int rc =
         fn_embedder_faces(embedder, fn_frame_image(now->frame), &now->faces[0].face, 1, c->embedding);
-    if (rc < 0)
+    if (rc == FN_ENOMEM)
         return cli_failure(rc);
-    if (!is_same_person(c)) {
-        cli_judge_another(&c->judge);
+    if (rc < 0 || !is_same_person(c)) {
+        cli_judge_withdraw(&c->judge, rc < 0 ? CLI_REFUSED_ODD : CLI_REFUSED_ANOTHER);
         return CLI_DONE;
     }
     memcpy(c->kept + (size_t)c->judge.n_kept * d, c->embedding, d * sizeof *c->kept);

@@ -51,12 +51,10 @@ static const cli_command command = {
         "With no window, --out, --mjpeg or --events there is a line on stdout when somebody enters, is\n"
         "named, or leaves: time in seconds, event, number of the track, name or unknown, distance, time\n"
         "of the first sighting, crop.\n"
-        "Whoever is enrolled, renamed or removed meanwhile by another program is known or forgotten within "
-        "a\n"
-        "second or so. SIGINT and SIGTERM end it with complete files, and that is done too (0); another one "
-        "two\n"
-        "seconds later ends it at once, without them. A --out that is there is replaced at the end; of a\n"
-        "run that is killed (-9) the next one sweeps away what is left.",
+        "Whoever is enrolled, renamed or removed meanwhile by another program is known or forgotten within\n"
+        "a second or so. SIGINT and SIGTERM end it with complete files, and that is done too (0); another\n"
+        "one two seconds later ends it at once, without them. A --out that is there is replaced at the end;\n"
+        "of a run that is killed (-9) the next one sweeps away what is left.",
     .options = options,
     .shared = CLI_SHARED_SOURCE | CLI_SHARED_VIDEO | CLI_SHARED_WATCH | CLI_SHARED_GALLERY |
               CLI_SHARED_MODEL | CLI_SHARED_MODELS | CLI_SHARED_DETECTOR | CLI_SHARED_OUTPUT,
@@ -239,8 +237,8 @@ static int close_all(job *j, int code) {
     const int events = cli_events_close(j->events, j->watch);
     if (code == CLI_DONE)
         code = events;
-    if (j->out &&
-        (code == CLI_DONE || cli_video_out_len(j->out))) { // whatever ended it, what was recorded is kept
+    // Whatever ended it, what was recorded is kept.
+    if (j->out && (code == CLI_DONE || cli_video_out_len(j->out))) {
         const int finished = cli_video_out_finish(j->out);
         code = code == CLI_DONE ? finished : code;
     } else {
